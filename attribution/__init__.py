@@ -1,0 +1,1 @@
+"""The record: licenses, acceptance, ledger, credentials, look-up and evidence."""

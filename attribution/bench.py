@@ -1,0 +1,167 @@
+"""Figures of the ledger: appends against the disk's own speed, and the time of a proof."""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from attribution import merkle, tree
+from attribution.checkpoint import Checkpoint, sign_checkpoint
+from attribution.ledger import Ledger
+from attribution.record import EventKind
+from attribution.tables import leaves, metadata
+from attribution.vault import Vault, after_erase
+
+_SEED = 20_261_124  # which leaves are proved
+_ORIGIN = "verso/bench"
+_FILL = 20_000  # rows per bulk insert
+_BATCH = 256
+_PROMPT = "a watercolor of a lighthouse on a cliff above a stormy sea, soft light, muted colors"
+
+
+async def bench_ledger(
+    folder: Path,
+    *,
+    open_database: Callable[[str], AsyncEngine],
+    small: int = 100_000,
+    large: int = 1_000_000,
+    singles: int = 400,
+    batched: int = 8_192,
+    proofs: int = 300,
+) -> dict[str, float]:
+    """Measure a ledger on SQLite in `folder`, which has to be on the disk that is asked about.
+
+    Args:
+        folder: takes a database file of about 350 MB at the default sizes; the caller removes it.
+        open_database: makes an engine from a URL, with the settings that the service uses.
+        small: leaves at which appends and proofs are measured.
+        large: leaves at which proofs are measured again; filled in bulk.
+        singles: single appends, each its own transaction, taken in turn with as many raw fsyncs.
+        batched: appends in batches of 256.
+        proofs: inclusion proofs of random leaves at each size.
+
+    Returns:
+        `single_per_s`, `fsync_per_s`, `single_to_fsync`, `batched_per_s`, `proof_ms_1e5`, `proof_ms_1e6`
+        (medians, at `small` and `large`), `bytes_per_leaf` (database size with openings), `seed`.
+    """
+    engine = open_database(f"sqlite:///{folder / 'bench.db'}")
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.create_all)
+        signer = Ed25519PrivateKey.generate()
+        vault = Vault(engine, vault_key=secrets.token_bytes(32), lookup_key=secrets.token_bytes(32))
+        ledger = Ledger(engine, signer=signer, origin=_ORIGIN, vault=vault)
+        subject = await vault.subject("bench", "bench", "1")
+        batched_per_s, bytes_per_leaf = await _batches(ledger, subject, batched, engine, folder)
+        await _fill(engine, signer, small)
+        single_per_s, fsync_per_s = await _singles(ledger, subject, singles, folder)
+        proof_small = await _proofs(ledger, proofs)
+        await _fill(engine, signer, large)
+        proof_large = await _proofs(ledger, proofs)
+    finally:
+        await engine.dispose()
+    return {
+        "single_per_s": round(single_per_s, 1),
+        "fsync_per_s": round(fsync_per_s, 1),
+        "single_to_fsync": round(single_per_s / fsync_per_s, 3),
+        "batched_per_s": round(batched_per_s, 1),
+        "proof_ms_1e5": round(proof_small, 3),
+        "proof_ms_1e6": round(proof_large, 3),
+        "bytes_per_leaf": round(bytes_per_leaf, 1),
+        "seed": _SEED,
+    }
+
+
+async def _batches(
+    ledger: Ledger, subject: str, count: int, engine: AsyncEngine, folder: Path
+) -> tuple[float, float]:
+    """Appends per second in batches, and bytes on the disk per leaf."""
+    before = await _size(engine, folder)
+    started = time.perf_counter()
+    for start in range(0, count, _BATCH):
+        await ledger.append_many(
+            [
+                await ledger.prepare(
+                    EventKind.PROMPT_SUBMITTED,
+                    subject=subject,
+                    public={"job_id": secrets.token_hex(8), "model_id": "sticker-v1"},
+                    private={"prompt": _PROMPT},
+                )
+                for _ in range(min(_BATCH, count - start))
+            ]
+        )
+    elapsed = time.perf_counter() - started
+    return count / elapsed, (await _size(engine, folder) - before) / count
+
+
+async def _singles(ledger: Ledger, subject: str, count: int, folder: Path) -> tuple[float, float]:
+    """Single appends per second and raw fsyncs per second, taken in turn."""
+    appending = syncing = 0.0
+    with (folder / "fsync.bin").open("wb", buffering=0) as file:
+        page = secrets.token_bytes(4096)
+        for _ in range(count):
+            started = time.perf_counter()
+            await ledger.append(
+                EventKind.PROMPT_SUBMITTED,
+                subject=subject,
+                public={"job_id": secrets.token_hex(8), "model_id": "sticker-v1"},
+                private={"prompt": _PROMPT},
+            )
+            appending += time.perf_counter() - started
+            started = time.perf_counter()
+            file.write(page)
+            os.fsync(file.fileno())
+            syncing += time.perf_counter() - started
+    return count / appending, count / syncing
+
+
+async def _proofs(ledger: Ledger, count: int) -> float:
+    """Median milliseconds of an inclusion proof."""
+    chosen = random.Random(_SEED)
+    size = await ledger.size()
+    taken = []
+    for _ in range(count):
+        index = chosen.randrange(size)
+        started = time.perf_counter()
+        await ledger.prove(index)
+        taken.append(time.perf_counter() - started)
+    return sorted(taken)[len(taken) // 2] * 1000
+
+
+async def _fill(engine: AsyncEngine, signer: Ed25519PrivateKey, size: int) -> None:
+    """Grow the tree to `size` leaves in bulk: short leaves that are no entries, true nodes."""
+    while True:
+        async with engine.begin() as connection:
+            head = await tree.lock_head(connection)
+            count = min(_FILL, size - head.tree_size)
+            if count <= 0:
+                return
+            numbers = range(head.tree_size, head.tree_size + count)
+            filling = [b"%d" % number for number in numbers]
+            rows = [
+                {
+                    "leaf_index": number,
+                    "entry_id": secrets.token_hex(8),
+                    "kind": "posted",
+                    "subject": "",
+                    "leaf": leaf,
+                }
+                for number, leaf in zip(numbers, filling, strict=True)
+            ]
+            growth = merkle.grow(head.tree_size, head.frontier, [merkle.leaf_hash(leaf) for leaf in filling])
+            await connection.execute(insert(leaves), rows)
+            checkpoint = Checkpoint(origin=_ORIGIN, tree_size=growth.tree_size, root_hash=growth.root_hash)
+            await tree.write_growth(connection, growth, sign_checkpoint(checkpoint, signer))
+
+
+async def _size(engine: AsyncEngine, folder: Path) -> int:
+    await after_erase(engine)  # writes the write-ahead log back
+    return (folder / "bench.db").stat().st_size

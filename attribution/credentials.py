@@ -1,0 +1,346 @@
+"""Content Credentials (C2PA): signs a finished PNG, and reads what others have signed.
+
+Signing is the last step: any later change of a byte breaks the hard binding. Reading never fetches anything:
+a file may name a URL for its manifest, and a reader that follows it lets strangers choose what a server
+connects to. A valid signature proves that the file is as its signer left it; who the signer is, only a root
+that the reader already trusts can say.
+
+Source: C2PA Technical Specification 2.2. Every call builds its own context, so threads share nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import io
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from attribution.errors import CredentialError, SigningError
+from attribution.images import DEFAULT_LIMITS, sniff
+from attribution.metadata import TRAINED_ALGORITHMIC_MEDIA
+
+RECORD_ID = "org.versobot.record_id"  # parameters of our action
+JOB_LEAF_HASH = "org.versobot.job_leaf_hash"
+LICENSE_LABEL = "org.versobot.license"
+CREDITS_LABEL = "org.versobot.credits"
+LEDGER_LABEL = "org.versobot.ledger"
+
+_UNTRUSTED = "signingCredential.untrusted"  # the signature holds, its root is not among the reader's
+_BOUND = "assertion.dataHash.match"
+_SIGNED = "claimSignature.validated"
+_CREATED = [  # what the claim vouches for itself
+    "c2pa.actions",
+    "c2pa.ingredient",
+    "cawg.training-mining",
+    LICENSE_LABEL,
+    CREDITS_LABEL,
+    LEDGER_LABEL,
+]
+_OFFLINE = {"remote_manifest_fetch": False, "ocsp_fetch": False}
+_REMOTE = "the file names a remote manifest; it is not fetched"
+_MAX_INGREDIENTS = 64
+_MAX_ISSUES = 16
+_RECORD = re.compile(r"[0-9a-f]{16}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reference:
+    """A picture that the image rests on."""
+
+    title: str
+    author: str
+    license: str  # SPDX id
+    license_url: str
+    source: str  # where a stranger finds it
+    relationship: str = "inputTo"  # or "componentOf" where its pixels were used, "parentOf" for an edit
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ManifestFacts:
+    """What the manifest says."""
+
+    image_id: str
+    record_id: str  # the id of the entry *image released*, 16 hex digits
+    job_leaf_hash: str  # hex leaf hash of the entry *job accepted*
+    created_ms: int
+    model_name: str
+    model_revision: str
+    license_id: str
+    license_name: str
+    license_url: str
+    license_text_sha256: str = ""
+    notice: str = ""
+    references: tuple[Reference, ...] = ()
+    digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signed:
+    """A signed file, and the same manifest apart: platforms may strip it from the file."""
+
+    data: bytes
+    sidecar: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CredentialReport:
+    """What a file's credentials say, and how far that can be relied on."""
+
+    present: bool
+    valid: bool = False  # the signature and the hard binding hold, and nothing contradicts them
+    trusted: bool = False  # and the signer's certificate leads to a root that the reader named
+    signer: str = ""  # as the certificate names itself: nobody has checked it unless `trusted`
+    record_id: str = ""
+    job_leaf_hash: str = ""
+    ingredients: tuple[str, ...] = ()
+    issues: tuple[str, ...] = ()  # status codes of the specification, or a sentence
+
+
+class Credentials:
+    """Signs with one certificate chain, and trusts that chain's own root when reading."""
+
+    def __init__(
+        self,
+        *,
+        chain_pem: bytes,
+        key_pem: bytes,
+        generator_version: str,
+        verifier_key: str = "",
+        root_endorsement: str = "",
+    ) -> None:
+        """Keep the keys.
+
+        Args:
+            chain_pem: certificates, the signer's first, the root's last.
+            key_pem: the signer's ES256 key.
+            generator_version: Verso's own version.
+            verifier_key: the ledger's public key: a finder then knows which ledger to ask.
+            root_endorsement: from `endorse_root`: whoever trusts the ledger's key can trust the images, too.
+
+        Raises:
+            SigningError: the chain cannot be read.
+        """
+        self._chain = chain_pem
+        self._key = key_pem
+        self._version = generator_version
+        self._ledger = {"verifier_key": verifier_key, "root_endorsement": root_endorsement}
+        self.root_pem = root_of(chain_pem)
+
+    def sign(self, png: bytes, facts: ManifestFacts) -> Signed:
+        """Sign a PNG; takes a few milliseconds, and adds about 5 kB.
+
+        Raises:
+            SigningError: the picture, the facts or the key cannot be used.
+        """
+        import c2pa  # noqa: PLC0415 - a native library of 23 MB, for those who sign
+
+        if sniff(png) != "image/png":
+            raise SigningError("only a PNG can be signed")
+        settings = {
+            "builder": {"thumbnail": {"enabled": False}, "created_assertion_labels": _CREATED},
+            "verify": {**_OFFLINE, "verify_after_sign": False},
+        }
+        signed = io.BytesIO()
+        try:
+            signer = c2pa.Signer.from_info(c2pa.C2paSignerInfo(b"es256", self._chain, self._key, None))
+            with (
+                c2pa.Context.from_dict(settings, signer) as context,
+                c2pa.Builder.from_json(json.dumps(self._manifest(facts)), context) as builder,
+            ):
+                sidecar = builder.sign("image/png", io.BytesIO(png), signed)
+        except (c2pa.C2paError, ValueError, TypeError, OverflowError) as error:
+            raise SigningError(f"the image could not be signed: {_short(error)}") from error
+        return Signed(data=signed.getvalue(), sidecar=bytes(sidecar))
+
+    def read(self, data: bytes) -> CredentialReport:
+        """Read a file, trusting our own root only. Raises as `read`."""
+        return read(data, trusted_roots=self.root_pem)
+
+    def _manifest(self, facts: ManifestFacts) -> dict[str, object]:
+        when = dt.datetime.fromtimestamp(facts.created_ms / 1000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        action = {
+            "action": "c2pa.created",
+            "when": when,
+            "softwareAgent": {"name": facts.model_name, "version": facts.model_revision},
+            "digitalSourceType": facts.digital_source_type,
+            "parameters": {RECORD_ID: facts.record_id, JOB_LEAF_HASH: facts.job_leaf_hash},
+        }
+        mining = {"use": "notAllowed"}
+        license_facts = {
+            "id": facts.license_id,
+            "name": facts.license_name,
+            "url": facts.license_url,
+            "text_sha256": facts.license_text_sha256,
+            "notice": facts.notice,
+        }
+        credits_ = [
+            {
+                "title": reference.title,
+                "author": reference.author,
+                "license": reference.license,
+                "license_url": reference.license_url,
+                "source": reference.source,
+            }
+            for reference in facts.references
+        ]
+        assertions: list[dict[str, object]] = [
+            {"label": "c2pa.actions.v2", "data": {"actions": [action]}},
+            {
+                "label": "cawg.training-mining",
+                "data": {"entries": {"cawg.ai_generative_training": mining, "cawg.data_mining": mining}},
+            },
+            {"label": LICENSE_LABEL, "kind": "Json", "data": license_facts},
+            {"label": LEDGER_LABEL, "kind": "Json", "data": self._ledger},
+        ]
+        if credits_:
+            assertions.append({"label": CREDITS_LABEL, "kind": "Json", "data": {"credits": credits_}})
+        return {
+            "claim_generator_info": [{"name": "Verso", "version": self._version}],
+            "title": f"verso-{facts.image_id}.png",
+            "format": "image/png",
+            "assertions": assertions,
+            "ingredients": [
+                _ingredient(place, reference) for place, reference in enumerate(facts.references)
+            ],
+        }
+
+
+def read(data: bytes, *, trusted_roots: bytes = b"") -> CredentialReport:
+    """Read the credentials of a PNG, JPEG, WebP or GIF; nothing is ever fetched.
+
+    Args:
+        data: the bytes of the file.
+        trusted_roots: PEM certificates; a chain that leads to one of them is `trusted`.
+
+    Raises:
+        CredentialError: the file is too large, of no known kind, or its manifest cannot be parsed.
+    """
+    import c2pa  # noqa: PLC0415 - a native library of 23 MB, for those who read
+
+    media_type = sniff(data)
+    if media_type is None or len(data) > DEFAULT_LIMITS.max_bytes:
+        raise CredentialError("the file is no PNG, JPEG, WebP or GIF of a size that is read")
+    settings: dict[str, object] = {"verify": {**_OFFLINE, "verify_trust": True}}
+    if trusted_roots:
+        settings["trust"] = {"user_anchors": trusted_roots.decode("ascii", "replace")}
+    try:
+        with (
+            c2pa.Context.from_dict(settings) as context,
+            c2pa.Reader(media_type, io.BytesIO(data), context=context) as reader,
+        ):
+            document = json.loads(reader.json())
+    except c2pa.C2paError.ManifestNotFound:
+        return CredentialReport(present=False)
+    except (c2pa.C2paError, ValueError, RecursionError) as error:
+        if str(error).startswith("Remote"):  # the library has no class for "would have to fetch"
+            return CredentialReport(present=False, issues=(_REMOTE,))
+        raise CredentialError(f"the credentials cannot be read: {_short(error)}") from error
+    return _report(document)
+
+
+def root_of(chain_pem: bytes) -> bytes:
+    """The last certificate of a PEM chain, as PEM.
+
+    Raises:
+        SigningError: the chain cannot be read.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(chain_pem)
+    except ValueError as error:
+        raise SigningError("the certificate chain cannot be read") from error
+    return chain[-1].public_bytes(Encoding.PEM)
+
+
+def endorse_root(root_pem: bytes, ledger_signer: Ed25519PrivateKey) -> str:
+    """The ledger key's signature over the root of the image signer, base64.
+
+    Raises:
+        SigningError: the root cannot be read.
+    """
+    try:
+        root = x509.load_pem_x509_certificate(root_pem).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise SigningError("the root certificate cannot be read") from error
+    return base64.b64encode(ledger_signer.sign(endorsement_message(root))).decode()
+
+
+def endorsement_message(root_der: bytes) -> bytes:
+    """What `endorse_root` signs."""
+    return b"verso-c2pa-root/1\n" + hashlib.sha256(root_der).digest()
+
+
+def _ingredient(place: int, reference: Reference) -> dict[str, str]:
+    license_ = f"{reference.license} ({reference.license_url})"
+    return {
+        "title": reference.title,
+        "format": "application/octet-stream",  # the picture itself is not sent along, only its description
+        "instance_id": f"verso:reference:{place}",
+        "relationship": reference.relationship,
+        "description": f"{reference.title} by {reference.author}, {license_}",
+        "informational_URI": reference.source,
+    }
+
+
+def _report(document: object) -> CredentialReport:
+    """Translate the library's answer; everything in it may come from a stranger's file."""
+    store = _object(document)
+    manifest = _object(_object(store.get("manifests")).get(_string(store.get("active_manifest"))))
+    results = _object(_object(store.get("validation_results")).get("activeManifest"))
+    success = _codes(results.get("success"))
+    failure = _codes(results.get("failure"))
+    valid = _BOUND in success and _SIGNED in success and not failure - {_UNTRUSTED}
+    parameters = _parameters(manifest)
+    record_id, leaf_hash = parameters.get(RECORD_ID, ""), parameters.get(JOB_LEAF_HASH, "")
+    signature = _object(manifest.get("signature_info"))
+    return CredentialReport(
+        present=True,
+        valid=valid,
+        trusted=valid and "signingCredential.trusted" in success,
+        signer=_string(signature.get("common_name")) or _string(signature.get("issuer")),
+        record_id=record_id if _RECORD.fullmatch(record_id) else "",
+        job_leaf_hash=leaf_hash if _DIGEST.fullmatch(leaf_hash) else "",
+        ingredients=tuple(
+            _string(_object(item).get("description")) or _string(_object(item).get("title"))
+            for item in _array(manifest.get("ingredients"))[:_MAX_INGREDIENTS]
+        ),
+        issues=tuple(sorted(failure)[:_MAX_ISSUES]),
+    )
+
+
+def _parameters(manifest: Mapping[str, object]) -> dict[str, str]:
+    """The parameters of the one action that says how the picture began."""
+    for assertion in map(_object, _array(manifest.get("assertions"))):
+        if _string(assertion.get("label")).startswith("c2pa.actions"):
+            for action in map(_object, _array(_object(assertion.get("data")).get("actions"))):
+                if action.get("action") in {"c2pa.created", "c2pa.opened"}:
+                    return {name: _string(value) for name, value in _object(action.get("parameters")).items()}
+    return {}
+
+
+def _codes(value: object) -> set[str]:
+    return {_string(_object(item).get("code")) for item in _array(value)}
+
+
+def _object(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _array(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else []
+
+
+def _string(value: object) -> str:
+    return value[:1000] if isinstance(value, str) else ""
+
+
+def _short(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,1 @@
+"""The script that goes into every evidence bundle; it imports nothing of Verso."""

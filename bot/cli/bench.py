@@ -1,0 +1,116 @@
+"""`verso bench`: measures each trade on this machine; ratios are taken inside one run."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from bot.cli.output import console, errors, print_json
+from bot.database import open_database
+from bot.schema import migrate
+from bot.settings import load_settings
+
+bench_app = typer.Typer(help="Measure this machine; nothing is recorded.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.add_typer(bench_app, name="bench")
+
+
+def show(title: str, figures: Mapping[str, object], *, as_json: bool) -> None:
+    """A table of figures, or their JSON."""
+    if as_json:
+        print_json(figures)
+        return
+    table = Table(title=title, box=None, pad_edge=False, title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", overflow="fold")
+    for key, value in _flat(figures):
+        table.add_row(key, f"{value:,.4g}" if isinstance(value, float) else str(value))
+    console.print(table)
+
+
+def _flat(figures: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    rows: list[tuple[str, object]] = []
+    for key, value in figures.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((prefix + str(key), value))
+    return rows
+
+
+@bench_app.command()
+def engine(as_json: AsJson = False) -> None:
+    """Bit-exactness, the loop's overhead, and what the path outside the model adds to an image."""
+    from generation.bench import bench_engine  # noqa: PLC0415
+
+    from bot.bench import bench_path  # noqa: PLC0415 - brings torch
+
+    errors.print("Measuring the engine on a tiny random model of the real architecture ...", style="dim")
+    figures = dict(bench_engine())
+    errors.print("Measuring the whole path with the embedded model ...", style="dim")
+    figures |= asyncio.run(bench_path())
+    show("Engine", figures, as_json=as_json)
+
+
+@bench_app.command()
+def queue(as_json: AsJson = False) -> None:
+    """Submits, claims and fairness of the job queue, on SQLite."""
+    from generation.bench import bench_queue  # noqa: PLC0415
+
+    async def run() -> Mapping[str, object]:
+        with tempfile.TemporaryDirectory(prefix="verso-bench-") as folder:
+            database = open_database(f"sqlite:///{folder}/verso.db")
+            try:
+                await migrate(database)
+                return await bench_queue(database)
+            finally:
+                await database.dispose()
+
+    show("Queue", asyncio.run(run()), as_json=as_json)
+
+
+@bench_app.command()
+def ledger(as_json: AsJson = False) -> None:
+    """Appends beside the disk's own fsync rate, and proofs."""
+    from attribution.bench import bench_ledger  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="verso-bench-", dir=".") as folder:
+        show("Ledger", asyncio.run(bench_ledger(Path(folder), open_database=open_database)), as_json=as_json)
+
+
+@bench_app.command()
+def moderation(
+    data: Annotated[Path | None, typer.Option(help="A CSV of text,label_unsafe,category,source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Speed of prompt moderation and, with labelled data, its accuracy."""
+    from moderation.bench import bench_moderation  # noqa: PLC0415
+
+    from bot.compose import open_moderator  # noqa: PLC0415
+
+    async def run() -> Mapping[str, object]:
+        async with open_moderator(load_settings(), policy_path=None) as moderator:
+            return await bench_moderation(moderator, data)
+
+    show("Moderation", asyncio.run(run()), as_json=as_json)
+
+
+@bench_app.command()
+def ack(
+    in_flight: Annotated[int, typer.Option(help="Commands at the same time.", min=1, max=500)] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """How soon a command is acknowledged while others are being worked on."""
+    from bot.bench import bench_ack  # noqa: PLC0415
+
+    show("First acknowledgement", asyncio.run(bench_ack(in_flight)), as_json=as_json)

@@ -1,0 +1,315 @@
+"""Builds the house: the only module that names concrete classes of every trade.
+
+Building it loads neither torch nor a chat SDK: engines and clients are made when they are started.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import importlib.metadata
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from attribution.acceptance import Acceptances
+from attribution.credentials import Credentials
+from attribution.evidence import EvidenceRoom
+from attribution.keys import KeyRing
+from attribution.ledger import Ledger
+from attribution.licenses import LicenseCatalog
+from attribution.lookup import Lookup
+from attribution.releases import Releases
+from attribution.vault import Vault
+from bot.database import open_database
+from bot.errors import ConfigurationError
+from bot.handle import Conversation
+from bot.platforms.base import Platform
+from bot.posts import Posts
+from bot.replies import Replies
+from bot.schema import migrate
+from bot.settings import Settings
+from bot.usecases.account import Accounts
+from bot.usecases.deliver import Courier
+from bot.usecases.evidence import Evidence
+from bot.usecases.finish import Finisher
+from bot.usecases.imagine import Imagine
+from bot.usecases.iterate import Iterate
+from bot.usecases.lookup import WhoMade
+from bot.usecases.quota import Quota
+from bot.usecases.review import ReviewRoom
+from generation.blobs import FolderBlobStore
+from generation.catalog import Catalog
+from generation.outbox import Outbox
+from generation.progress import ProgressBoard
+from generation.queue import JobQueue, QueueLimits
+from generation.worker import Worker
+from moderation.decisions import Decisions
+from moderation.embedding import SentenceEncoder
+from moderation.moderator import Moderator
+from moderation.policy import Policy
+from moderation.reviews import Reviews
+from moderation.strikes import Strikes
+
+VERSION = importlib.metadata.version("verso-bot")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class App:
+    """The running house: what commands and platforms reach for."""
+
+    settings: Settings
+    database: AsyncEngine
+    keys: KeyRing
+    vault: Vault
+    ledger: Ledger
+    licenses: LicenseCatalog
+    acceptances: Acceptances
+    releases: Releases
+    evidence: Evidence
+    catalog: Catalog
+    queue: JobQueue
+    blobs: FolderBlobStore
+    moderator: Moderator
+    decisions: Decisions
+    reviews: Reviews
+    posts: Posts
+    replies: Replies
+    imagine: Imagine
+    iterate: Iterate
+    review_room: ReviewRoom
+    accounts: Accounts
+    who_made: WhoMade
+    quota: Quota
+    courier: Courier
+    handle: Conversation
+    platforms: dict[str, Platform]
+    worker: Callable[..., Worker]  # worker(workspace=None): an engine of this process
+
+    def add_platform(self, platform: Platform) -> None:
+        """Let replies reach one more platform."""
+        self.platforms[platform.name] = platform
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The moderation policy that the settings name."""
+    return Policy.load(settings.policy.path or settings.policy.preset)
+
+
+def catalog_of(settings: Settings) -> Catalog:
+    """The models that the settings name; the embedded one first."""
+    return Catalog.load([settings.catalog.path] if settings.catalog.path else [])
+
+
+@contextlib.asynccontextmanager
+async def open_moderator(settings: Settings, *, policy_path: Path | None) -> AsyncIterator[Moderator]:
+    """Moderation alone, for dry runs: no database, no keys."""
+    policy = Policy.load(policy_path) if policy_path else policy_of(settings)
+    moderator = Moderator.open(policy, embed=SentenceEncoder().embed)
+    try:
+        await moderator.warm()
+        yield moderator
+    finally:
+        moderator.close()
+
+
+@contextlib.asynccontextmanager
+async def open_app(settings: Settings, *, platforms: Sequence[Platform] = ()) -> AsyncIterator[App]:
+    """Open database, keys and every room; closes them at the end.
+
+    Raises:
+        ConfigurationError, KeyFileError, PolicyError, LicenseError, ModelLoadError: with what to do.
+    """
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data folder {settings.data_dir} cannot be made: {error.strerror}", setting="VERSO_DATA_DIR"
+        ) from error
+    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
+    database = open_database(settings.database_url)
+    encoder = SentenceEncoder()
+    moderator = Moderator.open(policy_of(settings), embed=encoder.embed)
+    try:
+        await migrate(database)
+        yield _build(settings, keys, database, moderator, encoder, list(platforms))
+    finally:
+        moderator.close()
+        await database.dispose()
+
+
+def _build(
+    settings: Settings,
+    keys: KeyRing,
+    database: AsyncEngine,
+    moderator: Moderator,
+    encoder: SentenceEncoder,
+    platforms: list[Platform],
+) -> App:
+    catalog, licenses = catalog_of(settings), LicenseCatalog.load()
+    vault = Vault(database, vault_key=keys.vault_key, lookup_key=keys.lookup_key)
+    ledger = Ledger(database, signer=keys.ledger_signer, origin=keys.origin, vault=vault)
+    acceptances = Acceptances(database, ledger=ledger)
+    releases = Releases(database, ledger=ledger, vault=vault)
+    credentials = Credentials(chain_pem=keys.c2pa_chain, key_pem=keys.c2pa_key, generator_version=VERSION)
+    queue = JobQueue(
+        database,
+        seal=vault.seal,
+        unseal=vault.unseal,
+        limits=QueueLimits(user_jobs=settings.quota.jobs_in_flight),
+    )
+    blobs = FolderBlobStore(settings.blobs_dir)
+    progress = ProgressBoard()
+    decisions = Decisions(database, seal=vault.seal, unseal=vault.unseal)
+    reviews = Reviews(database, seal=vault.seal, unseal=vault.unseal)
+    strikes = Strikes(database, policy=moderator.policy.strikes)
+    posts = Posts(database, seal=vault.seal, unseal=vault.unseal)
+    replies = Replies(moderator.policy)
+    quota = Quota(queue, images_per_day=settings.quota.images_per_day)
+    by_name = {platform.name: platform for platform in platforms}
+    imagine = Imagine(
+        catalog=catalog,
+        licenses=licenses,
+        acceptances=acceptances,
+        vault=vault,
+        ledger=ledger,
+        quota=quota,
+        moderator=moderator,
+        decisions=decisions,
+        reviews=reviews,
+        strikes=strikes,
+        queue=queue,
+        posts=posts,
+        commercial=settings.workspace.commercial,
+        territory=settings.workspace.territory,
+    )
+    finisher = Finisher(
+        queue=queue,
+        blobs=blobs,
+        vault=vault,
+        moderator=moderator,
+        decisions=decisions,
+        catalog=catalog,
+        licenses=licenses,
+        credentials=credentials,
+        releases=releases,
+        imagine=imagine,
+        provider=settings.organisation,
+        generator=f"Verso {VERSION}",
+    )
+    courier = Courier(
+        queue=queue,
+        outbox=Outbox(database),
+        finisher=finisher,
+        releases=releases,
+        catalog=catalog,
+        posts=posts,
+        progress=progress,
+        replies=replies,
+        platforms=by_name,
+    )
+    iterate = Iterate(imagine=imagine, catalog=catalog, queue=queue, releases=releases, vault=vault)
+    review_room = ReviewRoom(
+        reviews=reviews,
+        strikes=strikes,
+        decisions=decisions,
+        imagine=imagine,
+        ledger=ledger,
+        vault=vault,
+        posts=posts,
+        queue=queue,
+    )
+    accounts = Accounts(
+        engine=database,
+        vault=vault,
+        ledger=ledger,
+        acceptances=acceptances,
+        releases=releases,
+        decisions=decisions,
+        reviews=reviews,
+        queue=queue,
+        posts=posts,
+        blobs=blobs,
+    )
+    room = EvidenceRoom(
+        database,
+        ledger=ledger,
+        vault=vault,
+        releases=releases,
+        signer=keys.ledger_signer,
+        get_blob=blobs.get,
+    )
+    lookup = Lookup(database, credentials=credentials, vault=vault)
+    who_made = WhoMade(lookup=lookup, releases=releases, vault=vault, ledger=ledger)
+    handle = Conversation(
+        imagine=imagine,
+        iterate=iterate,
+        reviews=review_room,
+        quota=quota,
+        who_made=who_made,
+        accounts=accounts,
+        courier=courier,
+        queue=queue,
+        catalog=catalog,
+        licenses=licenses,
+        acceptances=acceptances,
+        vault=vault,
+        replies=replies,
+    )
+    return App(
+        settings=settings,
+        database=database,
+        keys=keys,
+        vault=vault,
+        ledger=ledger,
+        licenses=licenses,
+        acceptances=acceptances,
+        releases=releases,
+        evidence=Evidence(room=room, lookup=lookup, vault=vault),
+        catalog=catalog,
+        queue=queue,
+        blobs=blobs,
+        moderator=moderator,
+        decisions=decisions,
+        reviews=reviews,
+        posts=posts,
+        replies=replies,
+        imagine=imagine,
+        iterate=iterate,
+        review_room=review_room,
+        accounts=accounts,
+        who_made=who_made,
+        quota=quota,
+        courier=courier,
+        handle=handle,
+        platforms=by_name,
+        worker=functools.partial(
+            _worker, settings, catalog, queue, blobs, progress, vault=vault, encoder=encoder
+        ),
+    )
+
+
+def _worker(
+    settings: Settings,
+    catalog: Catalog,
+    queue: JobQueue,
+    blobs: FolderBlobStore,
+    progress: ProgressBoard,
+    *,
+    vault: Vault,
+    encoder: SentenceEncoder,
+    workspace: str | None = None,
+) -> Worker:
+    # Imported here: the engine brings torch with it, and most commands draw nothing.
+    from generation.engine import Engine  # noqa: PLC0415
+    from generation.profile import best_device  # noqa: PLC0415
+
+    engine = Engine(
+        catalog,
+        device=settings.engine.device or best_device(),
+        threads=settings.engine.threads or None,
+        services={"embed": encoder.embed},
+    )
+    return Worker(queue, engine, blobs, progress, seal=vault.seal, unseal=vault.unseal, workspace=workspace)

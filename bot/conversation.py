@@ -1,0 +1,157 @@
+"""What people say to Verso and what it answers, in no platform's words."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a command came from, and so where its answer goes. Serialisable: a restart can still answer."""
+
+    platform: str  # "terminal", "discord", "slack"
+    workspace_id: str  # guild or team; "terminal"
+    channel_id: str = ""
+    user_id: str  # the platform's own id of the person
+    user_name: str = ""  # display name, only for greeting
+    locale: str = "en"
+    event_id: str  # the platform's id of this event: the key against replays
+    token: str = ""  # Discord interaction token or Slack response_url; short-lived
+    upload_limit: int = 10 * 1024 * 1024  # bytes one file may have there
+    age_restricted: bool = False
+    roles: tuple[str, ...] = ()  # role or user-group ids, for moderators
+    is_moderator: bool = False  # by the platform's own right (Manage Messages, workspace admin)
+    private: bool = False  # the answer is for the asker alone
+
+    def to_bytes(self) -> bytes:
+        """Serialise as JSON."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Origin:
+        """Read what `to_bytes` wrote."""
+        values = json.loads(data)
+        values["roles"] = tuple(values.get("roles", ()))
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagineCommand:
+    """Draw this."""
+
+    origin: Origin
+    prompt: str
+    negative_prompt: str = ""
+    model_id: str | None = None
+    aspect: str = "1:1"
+    seed: int | None = None
+    count: int = 1
+    accept_terms: bool = False  # terminal only: accept the shown terms with the same command
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ButtonCommand:
+    """A click on one of our buttons. `name` and `target` are those of the Button that was posted."""
+
+    origin: Origin
+    name: str
+    target: str
+    text: str = ""  # what the user typed in the modal that the button opened, e.g. an appeal
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AskCommand:
+    """A question about one's own state: `what` is one of terms, quota, history, queue, models."""
+
+    origin: Origin
+    what: Literal["terms", "quota", "history", "queue", "models"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WhoMadeCommand:
+    """Find who made this picture: bytes that the platform's client has downloaded, within its limits."""
+
+    origin: Origin
+    image: bytes
+
+
+ReviewStep = Literal["list", "show", "approve", "uphold", "warn", "timeout"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewCommand:
+    """A moderator's step: `step` is one of list, show, approve, uphold, warn, timeout."""
+
+    origin: Origin
+    step: ReviewStep
+    review_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CancelCommand:
+    """Stop one's own waiting jobs (`job_id` empty: all of mine)."""
+
+    origin: Origin
+    job_id: str = ""
+
+
+Command = ImagineCommand | ButtonCommand | AskCommand | WhoMadeCommand | ReviewCommand | CancelCommand
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Button:
+    """Something to click. Platforms encode (name, target) into their own id: at most 80 characters."""
+
+    name: str  # what to do: "vary", "reroll", "delete", "accept", "appeal", ...; see `bot.handle`
+    target: str  # an image, job, review or terms id
+    label: str
+    style: Literal["primary", "secondary", "danger"] = "secondary"
+    ask: str = ""  # not empty: open a modal that asks this for a sentence before the click counts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageFile:
+    """A picture to post."""
+
+    name: str
+    data: bytes
+    alt_text: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """One line of a card: a label and its value."""
+
+    label: str
+    value: str
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """An answer. Plain text only: each platform escapes it, and no mention ever pings anyone."""
+
+    text: str
+    title: str = ""
+    fields: tuple[Field, ...] = ()  # the license card, a receipt, findings
+    images: tuple[ImageFile, ...] = ()
+    buttons: tuple[Button, ...] = ()
+    private: bool = True  # for the asker alone
+    tone: Literal["neutral", "good", "warning", "bad"] = "neutral"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a job is; lossy, latest wins."""
+
+    job_id: str
+    place: int = 0  # in the queue, 0 once it runs
+    eta_s: float | None = None
+    fraction: float = 0.0  # 0..1 of the denoising steps
+    preview: bytes | None = None  # small PNG
+    text: str = ""  # the sentence to show

@@ -1,0 +1,1 @@
+"""Chat platforms: each translates events to commands, and replies to messages."""

@@ -1,0 +1,337 @@
+"""Every sentence a person reads; the one place where an outcome or an error becomes words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attribution.errors import AttributionError, ErasedError, LegalHoldError
+from attribution.licenses import License
+from bot.card import DrawnImage, card_fields
+from bot.conversation import Button, Field, ImageFile, Reply
+from bot.errors import BotError, NotFoundError, UsageError
+from bot.usecases.account import AccountView
+from bot.usecases.iterate import Cancelled, Deleted, NotYours
+from bot.usecases.lookup import Found, MadeBy
+from bot.usecases.outcomes import (
+    Accepted,
+    Blocked,
+    Held,
+    ImagineOutcome,
+    ModelUnavailable,
+    TermsRequired,
+    TimedOut,
+)
+from bot.usecases.quota import QuotaSpent
+from bot.words import ADVICE, CATEGORY_NAMES, duration, plural, shorten, when
+from generation.catalog import Catalog, ModelCard
+from generation.errors import GenerationError, RequestLimitError
+from generation.job import Job
+from moderation.errors import AlreadyDecidedError, ModerationError, ReviewMissingError
+from moderation.policy import Policy
+from moderation.types import Finding, Verdict
+
+SORRY = "Something went wrong on our side; nothing was lost. Please try again in a moment."
+
+
+class Replies:
+    """Chooses the words. English for now: a locale is one more table here."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def imagine(self, outcome: ImagineOutcome) -> Reply:
+        """The private answer to a request for a picture."""
+        match outcome:
+            case Accepted():
+                return self._accepted(outcome)
+            case TermsRequired():
+                return self.terms_required(outcome)
+            case Blocked():
+                return self._blocked(outcome)
+            case Held():
+                return Reply(
+                    title="Waiting for a moderator",
+                    text=(
+                        "Your prompt is not refused: a moderator takes a look first, "
+                        f"at the latest by {when(outcome.deadline_ms)}. You will be told either way."
+                    ),
+                    fields=self._finding_fields(outcome.verdict),
+                    tone="warning",
+                )
+            case TimedOut(until_ms=until):
+                return Reply(
+                    title="Pause",
+                    text=f"You can ask again from {when(until)}: earlier prompts broke the rules here.",
+                    tone="warning",
+                )
+            case QuotaSpent():
+                return self.quota(outcome)
+            case ModelUnavailable(model=model, reason=reason):
+                return Reply(
+                    title=f"{model.name} cannot be used here",
+                    text=f"{reason[:1].upper()}{reason[1:]}.",
+                    tone="warning",
+                )
+
+    def _accepted(self, outcome: Accepted) -> Reply:
+        if outcome.job.status.final:
+            return Reply(text="This request is already done.", tone="good")
+        place = "it is being drawn" if outcome.place == 0 else f"place {outcome.place}"
+        wait = "" if outcome.eta_s is None else f", about {duration(outcome.eta_s)}"
+        return Reply(
+            text=f"Queued: {place}{wait}. The picture appears in this channel.",
+            buttons=(Button(name="cancel", target=outcome.job.id, label="Cancel"),),
+            tone="good",
+        )
+
+    def placeholder(self, job: Job) -> str:
+        """The text of a public message that a picture will fill."""
+        count = job.request.count
+        return f"Drawing {count} {plural('picture', count)}: {shorten(job.request.prompt, 200)}"
+
+    def progress(self, place: int, eta_s: float | None) -> str:
+        """How far a job is."""
+        wait = "" if eta_s is None else f", about {duration(eta_s)} left"
+        return f"In the queue: place {place}{wait}" if place else f"Drawing{wait}"
+
+    def history(self, view: AccountView) -> Reply:
+        """The latest events of one's own usage log."""
+        lines = view.lines[-20:]
+        if not lines:
+            return Reply(text="Nothing is recorded of you yet.")
+        return Reply(
+            title="Your usage log",
+            text=f"The latest {len(lines)} of {len(view.lines)} events. The operator can export them all.",
+            fields=tuple(
+                Field(label=when(line.at_ms), value=_event(line.kind, line.private))
+                for line in reversed(lines)
+            ),
+        )
+
+    def terms(self, license_: License, *, accepted_at: str | None) -> Reply:
+        """The terms of the default model, and whether the asker has accepted them."""
+        state = (
+            f"You accepted these terms on {accepted_at}."
+            if accepted_at
+            else "You have not accepted these terms."
+        )
+        return Reply(
+            title=f"Terms: {license_.name}",
+            text=f"{state}\n\n{license_.terms_text}",
+            fields=(Field(label="License", value=license_.name, url=license_.url),),
+        )
+
+    def terms_required(self, outcome: TermsRequired) -> Reply:
+        """The terms of a model, with Accept and Decline."""
+        license_ = outcome.license
+        return Reply(
+            title=f"{outcome.model.name}: terms of use",
+            text=(
+                f"{outcome.model.name} is licensed under {license_.name}. Before your first picture, please "
+                "read and accept these terms. Your acceptance is recorded; you can withdraw it."
+                f"\n\n{license_.terms_text}"
+            ),
+            fields=(Field(label="License", value=license_.name, url=license_.url),),
+            buttons=(
+                Button(name="accept", target=outcome.parked_id, label="Accept and draw", style="primary"),
+                Button(name="decline", target=outcome.parked_id, label="Decline"),
+            ),
+        )
+
+    def _blocked(self, outcome: Blocked) -> Reply:
+        finding = outcome.verdict.gravest
+        advice = ADVICE[finding.category] if finding else ""
+        paused = (
+            f" Because of repeated blocks you can ask again from {when(outcome.timed_out_until_ms)}."
+            if outcome.timed_out_until_ms
+            else ""
+        )
+        appeal = Button(
+            name="appeal",
+            target=outcome.decision_id,
+            label="Appeal",
+            ask="Why should a moderator allow this prompt? One sentence is enough.",
+        )
+        return Reply(
+            title="This prompt is not drawn",
+            text=f"{advice}{paused}".strip(),
+            fields=self._finding_fields(outcome.verdict),
+            buttons=(appeal,) if outcome.appealable else (),
+            tone="bad",
+        )
+
+    def _finding_fields(self, verdict: Verdict) -> tuple[Field, ...]:
+        finding = verdict.gravest
+        if finding is None:
+            return ()
+        fields = [Field(label="Reason", value=CATEGORY_NAMES[finding.category])]
+        clause = self.clause(finding)
+        if clause:
+            fields.append(Field(label="Rule", value=clause))
+        return tuple(fields)
+
+    def clause(self, finding: Finding) -> str:
+        """The words of the clause a finding rests on; empty where it names none."""
+        if finding.clause is None:
+            return ""
+        clause = self._policy.clause(finding.clause)
+        return f"{clause.text} ({clause.title})" if clause.title else clause.text
+
+    def quota(self, state: QuotaSpent) -> Reply:
+        """How many pictures are left."""
+        if state.left:
+            return Reply(text=f"You have {state.left} of {state.limit} pictures left today.")
+        return Reply(
+            text=f"Today's {state.limit} pictures are used up; more from {when(state.refill_ms)}.",
+            tone="warning",
+        )
+
+    def picture(
+        self, *, job: Job, model: ModelCard, license_: License, images: Sequence[DrawnImage], withheld: int
+    ) -> Reply:
+        """The public post: pictures, license card, receipts, buttons."""
+        prompt = job.request.prompt
+        notes = (
+            [f"{withheld} of {withheld + len(images)} pictures were withheld by the image check."]
+            if withheld
+            else []
+        )
+        notes += [image.note for image in images if image.note]
+        buttons = [
+            Button(
+                name="vary", target=image.release.image_id, label="Vary" if len(images) == 1 else f"Vary {n}"
+            )
+            for n, image in enumerate(images, 1)
+        ]
+        buttons += [
+            Button(name="reroll", target=job.id, label="Re-roll"),
+            Button(name="whomade", target=images[0].release.image_id, label="Who made this?"),
+            Button(name="delete", target=job.id, label="Delete", style="danger"),
+        ]
+        return Reply(
+            text="\n".join([prompt, *dict.fromkeys(notes)]),
+            fields=card_fields(model=model, license_=license_, images=images),
+            images=tuple(
+                ImageFile(
+                    name=f"verso-{image.release.image_id}.png",
+                    data=image.png,
+                    alt_text=f"AI-generated picture: {prompt}"[:1000],
+                    width=image.release.width,
+                    height=image.release.height,
+                )
+                for image in images
+            ),
+            buttons=tuple(buttons),
+            private=False,
+        )
+
+    def withheld(self, verdicts: Sequence[Verdict]) -> Reply:
+        """Told in private when no picture of a job may be shown."""
+        fields = self._finding_fields(max(verdicts, key=lambda v: v.action)) if verdicts else ()
+        return Reply(
+            title="The picture is withheld",
+            text="The image check stopped what was drawn. Try other words, or the same again.",
+            fields=fields,
+            tone="warning",
+        )
+
+    def failed(self, job: Job) -> Reply:
+        """Told in private when a job has failed for good."""
+        return Reply(
+            title="This picture could not be drawn",
+            text=f"It failed ({job.error_code or 'unknown'}) and costs no quota. Please try again later.",
+            tone="bad",
+        )
+
+    def deleted(self, outcome: Deleted | NotYours) -> Reply:
+        """After the delete button."""
+        if isinstance(outcome, NotYours):
+            return Reply(
+                text="Only the person who asked for this picture, or a moderator, can delete it.",
+                tone="warning",
+            )
+        return Reply(text="The picture is removed. Its record stays.", tone="good")
+
+    def cancelled(self, outcome: Cancelled) -> Reply:
+        """After cancelling."""
+        if outcome.count == 0:
+            return Reply(text="There was nothing of yours to cancel.")
+        return Reply(text=f"Cancelled: {outcome.count} {plural('request', outcome.count)}.", tone="good")
+
+    def models(self, catalog: Catalog) -> Reply:
+        """The models that can be asked for."""
+        return Reply(
+            title="Models",
+            text="Name one with the option model.",
+            fields=tuple(
+                Field(label=card.id, value=f"{card.name}: {card.description}")
+                for card in catalog
+                if card.enabled
+            ),
+        )
+
+    def made_by(self, outcome: MadeBy) -> Reply:
+        """The answer to the button under a post."""
+        release = outcome.release
+        return Reply(
+            title="Who made this?",
+            text=(
+                f"Asked for by {outcome.name} on {when(release.created_ms)}, drawn by {release.model_id}. "
+                f"Record {release.image_id}, ledger leaf {release.receipt.leaf_index}."
+            ),
+        )
+
+    def who_made(self, found: Found) -> Reply:
+        """The answer to a found file."""
+        result = found.result
+        if not result.matches:
+            return Reply(
+                text=f"No match among {result.searched} {plural('picture', result.searched)} made here."
+            )
+        fields = tuple(
+            Field(
+                label=f"{match.confidence.capitalize()} match: {name}",
+                value=(
+                    f"Picture {match.image_id}; evidence: {', '.join(match.evidence)}"
+                    + (
+                        f"; false matches at most {match.false_match_rate:.2g}"
+                        if match.false_match_rate
+                        else ""
+                    )
+                ),
+            )
+            for match, name in zip(result.matches, found.requesters, strict=True)
+        )
+        return Reply(title="Who made this?", text="Found in the record:", fields=fields)
+
+    def explain(self, error: Exception) -> Reply:
+        """Words for a failure; anything unknown is our own fault, and says so."""
+        return Reply(text=sentence(error), tone="bad")
+
+
+def _event(kind: str, private: Mapping[str, str]) -> str:
+    words = kind.replace("_", " ")
+    prompt = private.get("prompt")
+    return f"{words}: {shorten(prompt, 120)}" if prompt else words
+
+
+def sentence(error: Exception) -> str:
+    """One clear sentence for an error: what happened, and what to do."""
+    match error:
+        case RequestLimitError(retry_after_s=wait):
+            later = f" Try again in {duration(wait)}." if wait else ""
+            return f"{error.limit[:1].upper()}{error.limit[1:]}.{later}"
+        case NotFoundError():
+            return f"There is no {error.what} {error.target!r} here."
+        case ReviewMissingError():
+            return "There is no such review here."
+        case AlreadyDecidedError(outcome=outcome):
+            return f"Another moderator has already decided this: {outcome.replace('_', ' ')}."
+        case ErasedError():
+            return "This person's data were erased."
+        case LegalHoldError():
+            return "A disputed picture keeps this record for now; it can be erased when the dispute is over."
+        case UsageError() | BotError() | ModerationError() | AttributionError() | GenerationError():
+            return str(error)
+        case _:
+            return SORRY

@@ -1,0 +1,133 @@
+"""Runs a server: platforms, the local engine, the courier and the housekeeping, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+from bot.compose import App
+from bot.platforms.base import Platform
+from bot.settings import Settings
+from generation.errors import BlobMissingError
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0
+HEARTBEAT_OLD_S = 60.0
+REAP_S = 5.0
+SWEEP_S = 3600.0
+
+NO_TOKENS = """No chat platform is connected.
+
+Discord: create an application at discord.com/developers, copy its bot token, and set
+  VERSO_DISCORD__TOKEN=...
+Slack: create an app from slack-manifest.yaml at api.slack.com/apps, and set
+  VERSO_SLACK__BOT_TOKEN=xoxb-...
+  VERSO_SLACK__APP_TOKEN=xapp-...        (Socket Mode)
+  or VERSO_SLACK__SIGNING_SECRET=...     (HTTP)
+in the environment or in a file .env here. docs/discord.md and docs/slack.md go step by step.
+Until then this server draws what 'verso imagine' asks for."""
+
+
+def connect(app: App) -> list[Platform]:
+    """Make the platforms that have tokens, and let the app answer through them."""
+    made: list[Platform] = []
+    settings = app.settings
+    if settings.discord.token is not None:
+        from bot.platforms.discord.platform import DiscordPlatform  # noqa: PLC0415 - loads the SDK
+
+        made.append(
+            DiscordPlatform(
+                settings.discord.token.get_secret_value(),
+                handle=app.handle,
+                guild_id=settings.discord.guild_id,
+                moderator_roles=settings.discord.moderator_roles,
+                command_state=settings.data_dir / "discord-commands.json",
+            )
+        )
+    if settings.slack.bot_token is not None:
+        from bot.platforms.slack.app import SlackPlatform  # noqa: PLC0415 - loads the SDK
+
+        app_token, secret = settings.slack.app_token, settings.slack.signing_secret
+        made.append(
+            SlackPlatform(
+                bot_token=settings.slack.bot_token.get_secret_value(),
+                app_token=app_token.get_secret_value() if app_token else None,
+                signing_secret=secret.get_secret_value() if secret else None,
+                host=settings.slack.host,
+                port=settings.slack.port,
+                handler=app.handle,
+                moderator_groups=settings.slack.moderator_groups,
+                moderators=settings.slack.moderators,
+            )
+        )
+    for platform in made:
+        app.add_platform(platform)
+    return made
+
+
+async def serve(app: App, stop: asyncio.Event, *, engine: bool, platforms: bool = True) -> None:
+    """Run until `stop` is set. A platform that fails for good ends the server, with its reason."""
+    connected = connect(app) if platforms else []
+    log.info("serving: %s; engine: %s", ", ".join(p.name for p in connected) or "no chat platform", engine)
+    await app.moderator.warm()
+    async with asyncio.TaskGroup() as tasks:
+        for platform in connected:
+            tasks.create_task(platform.run(stop))
+        if engine:
+            tasks.create_task(app.worker().run(stop))
+        if platforms:
+            tasks.create_task(app.courier.run(stop))
+        tasks.create_task(_reap(app, stop))
+        tasks.create_task(_sweep(app, stop))
+        tasks.create_task(_beat(heartbeat_file(app.settings), stop))
+
+
+def heartbeat_file(settings: Settings) -> Path:
+    """Where a running server says that it is alive."""
+    return settings.data_dir / "serve.json"
+
+
+def alive(settings: Settings) -> bool:
+    """Whether a server on this data folder has been alive within a minute."""
+    try:
+        age = time.time() - heartbeat_file(settings).stat().st_mtime
+    except OSError:
+        return False
+    return age < HEARTBEAT_OLD_S
+
+
+async def _beat(file: Path, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        await asyncio.to_thread(file.write_text, json.dumps({"pid": os.getpid()}))
+        await _pause(stop, HEARTBEAT_S)
+    await asyncio.to_thread(file.unlink, missing_ok=True)
+
+
+async def _reap(app: App, stop: asyncio.Event) -> None:
+    """Give jobs of dead workers back to the queue."""
+    while not stop.is_set():
+        count = await app.queue.reap()
+        if count:
+            log.warning("took back %d jobs from silent workers", count)
+        await _pause(stop, REAP_S)
+
+
+async def _sweep(app: App, stop: asyncio.Event) -> None:
+    """Delete what the retention period no longer covers."""
+    while not stop.is_set():
+        oldest = time.time_ns() // 1_000_000 - app.settings.retention.days * 86_400_000
+        for blob in await app.queue.purge(older_than_ms=oldest):
+            with contextlib.suppress(BlobMissingError):
+                await app.blobs.delete(blob)
+        await _pause(stop, SWEEP_S)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

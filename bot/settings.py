@@ -1,0 +1,176 @@
+"""Every setting of Verso: environment variables or `.env`, prefix `VERSO_`, nested by `__`.
+
+Everything has a default that runs the embedded mode: SQLite, a folder of blobs, one local engine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.errors import ConfigurationError
+
+Names = Annotated[frozenset[str], NoDecode]
+"""A comma-separated list in the environment."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _split(cls, value: object, info: object) -> object:
+        field = cls.model_fields.get(getattr(info, "field_name", ""))
+        if isinstance(value, str) and field is not None and field.annotation == frozenset[str]:
+            return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+class Database(_Section):
+    """Where rows lie."""
+
+    url: str = ""  # empty: SQLite in the data folder
+
+
+class Blobs(_Section):
+    """Where pictures lie."""
+
+    url: str = ""  # empty: a folder in the data folder; else a path
+
+
+class Discord(_Section):
+    """The Discord connection."""
+
+    token: SecretStr | None = None
+    guild_id: int | None = None  # sync commands to this server only: they appear at once
+    moderator_roles: Names = frozenset()  # role ids
+
+
+class Slack(_Section):
+    """The Slack connection: Socket Mode with `app_token`, signed HTTP with `signing_secret`."""
+
+    bot_token: SecretStr | None = None
+    app_token: SecretStr | None = None
+    signing_secret: SecretStr | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=3000, ge=1, le=65535)
+    moderators: Names = frozenset()  # user ids
+    moderator_groups: Names = frozenset()  # user-group ids
+
+
+class Web(_Section):
+    """Where the web pages will be served."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=1, le=65535)
+
+
+class Workspace(_Section):
+    """Facts about the operator that license gates ask for."""
+
+    commercial: bool = False
+    territory: str = Field(default="", max_length=2)  # ISO 3166 alpha-2; empty: not stated
+
+
+class Retention(_Section):
+    """How long personal data is kept."""
+
+    days: int = Field(default=365, ge=1, le=36500)
+
+
+class PolicyFile(_Section):
+    """The moderation policy."""
+
+    path: Path | None = None  # a TOML file; None: the preset
+    preset: Literal["community", "workplace"] = "community"
+
+
+class CatalogFile(_Section):
+    """More models than the embedded one."""
+
+    path: Path | None = None
+
+
+class Quota(_Section):
+    """What one person may ask for."""
+
+    images_per_day: int = Field(default=100, ge=1)
+    jobs_in_flight: int = Field(default=3, ge=1)
+
+
+class EngineSettings(_Section):
+    """The local engine."""
+
+    device: str = ""  # empty: CUDA where there is one, else the CPU
+    threads: int = Field(default=0, ge=0)  # 0: as many as there are cores
+
+
+class Settings(BaseSettings):
+    """The whole tree; frozen, and secrets print as stars."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="VERSO_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+    )
+
+    data_dir: Path = Path("data")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    organisation: str = Field(default="A Verso operator", min_length=1, max_length=64)  # signs credentials
+    database: Database = Database()
+    blobs: Blobs = Blobs()
+    discord: Discord = Discord()
+    slack: Slack = Slack()
+    web: Web = Web()
+    workspace: Workspace = Workspace()
+    retention: Retention = Retention()
+    policy: PolicyFile = PolicyFile()
+    catalog: CatalogFile = CatalogFile()
+    quota: Quota = Quota()
+    engine: EngineSettings = EngineSettings()
+    moderators: Names = (
+        frozenset()
+    )  # terminal user names that may decide reviews; empty: whoever has the shell
+
+    @field_validator("moderators", mode="before")
+    @classmethod
+    def _split_moderators(cls, value: object) -> object:
+        if isinstance(value, str):
+            return frozenset(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @property
+    def database_url(self) -> str:
+        """The database URL, with the default filled in."""
+        return self.database.url or f"sqlite:///{(self.data_dir / 'verso.db').absolute()}"
+
+    @property
+    def blobs_dir(self) -> Path:
+        """The folder of the blob store."""
+        return Path(self.blobs.url.removeprefix("file://")) if self.blobs.url else self.data_dir / "blobs"
+
+    @property
+    def keys_dir(self) -> Path:
+        """The folder of the keys, outside the database."""
+        return self.data_dir / "keys"
+
+
+def load_settings(env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ConfigurationError: a variable has a value that cannot be used; its name and the reason are told,
+            the value is not.
+    """
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]  # pydantic's own, unknown to mypy
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "VERSO_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise ConfigurationError(f"{name}: {first['msg']}", setting=name) from None

@@ -1,0 +1,223 @@
+"""Delivering: from a drawn picture in the store to a post that a person sees, exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from generation.progress import ProgressBoard
+
+from attribution.errors import AttributionError, ErasedError
+from attribution.releases import Releases
+from bot.card import DrawnImage
+from bot.conversation import Origin, Progress, Reply
+from bot.errors import PlatformError, PlatformForbiddenError, PlatformRateLimitError
+from bot.platforms.base import Platform
+from bot.posts import Posts
+from bot.replies import Replies
+from bot.usecases.finish import Finisher
+from generation.catalog import Catalog
+from generation.errors import GenerationError
+from generation.job import Job
+from generation.outbox import Outbox, OutboxItem
+from generation.queue import JobQueue
+from moderation.types import Verdict
+
+log = logging.getLogger(__name__)
+
+IDLE_S = 0.2  # between looks into an empty outbox
+UPDATE_S = 1.0  # between progress updates; platforms drop what is too fast for them
+MAX_ATTEMPTS = 20  # with the waits below, most of a day
+MAX_WAIT_S = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settled:
+    """How a job ended for the person who asked."""
+
+    images: tuple[DrawnImage, ...]
+    verdicts: tuple[Verdict, ...]  # of pictures that the image check withheld
+    post: str | None  # the platform's reference to the message
+
+
+class Courier:
+    """Carries outbox rows to platforms. Every step is idempotent: a crash anywhere re-runs it."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        outbox: Outbox,
+        finisher: Finisher,
+        releases: Releases,
+        catalog: Catalog,
+        posts: Posts,
+        progress: ProgressBoard,
+        replies: Replies,
+        platforms: Mapping[str, Platform],
+    ) -> None:
+        self._queue, self._outbox, self._finisher = queue, outbox, finisher
+        self._releases, self._catalog = releases, catalog
+        self._posts, self._progress, self._replies = posts, progress, replies
+        self._platforms = platforms
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def announce(self, origin: Origin, job: Job) -> None:
+        """Post the placeholder of an accepted job and keep it moving. Failing to is no failure of the job."""
+        platform = self._platforms.get(origin.platform)
+        if platform is None:
+            return
+        try:
+            post = await platform.placeholder(origin, self._replies.placeholder(job))
+        except PlatformError as error:
+            log.warning("no placeholder for job %s: %s", job.id, error.code)
+            return
+        if post is None:
+            return
+        await self._posts.put(job.id, subject=job.user_id, post=post, state="waiting")
+        task = asyncio.create_task(self._pump(platform, post, job.id))
+        self._pumps.add(task)
+        task.add_done_callback(self._pumps.discard)
+
+    async def notify(self, origin: Origin, reply: Reply) -> None:
+        """Tell a requester something in private, best effort."""
+        platform = self._platforms.get(origin.platform)
+        if platform is None:
+            return
+        try:
+            await platform.notify(origin, reply)
+        except PlatformError as error:
+            log.warning("a notice on %s was not delivered: %s", origin.platform, error.code)
+
+    async def remove(self, job: Job) -> None:
+        """Remove the message of a job."""
+        stored = await self._posts.get(job.id)
+        platform = self._platforms.get(job.workspace_id.partition(":")[0])
+        if stored is None or platform is None:
+            return
+        await platform.remove(stored[0])
+        await self._posts.put(job.id, subject=job.user_id, post=stored[0], state="removed")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop` is set; what is under way is finished first."""
+        while not stop.is_set():
+            item = await self._outbox.claim(platforms=tuple(self._platforms))
+            if item is not None:
+                await self._carry(item)
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), IDLE_S)
+        for task in tuple(self._pumps):
+            task.cancel()
+
+    async def settled(self, job_id: str) -> Settled:
+        """Wait until the person has the answer to a job, whichever process gives it."""
+        while True:
+            job = await self._queue.get(job_id)
+            if job is None or (job.status.final and await self._outbox.is_done(job_id)):
+                break
+            await asyncio.sleep(IDLE_S)
+        stored = await self._posts.get(job_id)
+        if job is None:
+            return Settled(images=(), verdicts=(), post=None)
+        images, verdicts = await self._finisher.of_job(job)
+        return Settled(images=images, verdicts=verdicts, post=stored[0] if stored else None)
+
+    async def _carry(self, item: OutboxItem) -> None:
+        try:
+            await self._deliver(item)
+        except PlatformRateLimitError as error:
+            await self._outbox.retry(item, error.retry_after_s)
+        except (PlatformForbiddenError, ErasedError) as error:
+            # Nobody can be told there any more; the picture stays in the requester's history.
+            log.warning("job %s cannot be delivered: %s", item.job_id, error.code)
+            await self._outbox.done(item)
+        except (PlatformError, AttributionError, GenerationError, OSError) as error:
+            log.warning(
+                "delivery of job %s failed (attempt %d): %s", item.job_id, item.attempt, type(error).__name__
+            )
+            log.debug("delivery failed", exc_info=error)
+            if item.attempt >= MAX_ATTEMPTS:
+                await self._outbox.done(item)
+            else:
+                await self._outbox.retry(item, min(MAX_WAIT_S, 2.0**item.attempt))
+
+    async def _deliver(self, item: OutboxItem) -> None:
+        job = await self._queue.get(item.job_id)
+        if job is None:
+            await self._outbox.done(item)
+            return
+        origin = Origin.from_bytes(job.reply_to)
+        platform = self._platforms[origin.platform]
+        if item.kind != "deliver":
+            await self._give_up(
+                platform, origin, job, self._replies.failed(job) if item.kind == "failed" else None
+            )
+            await self._outbox.done(item)
+            return
+        beating = asyncio.create_task(self._beat(item))
+        try:
+            images, verdicts = await self._finisher.finish(job, origin)
+            if images:
+                await self._post(platform, origin, job, images, withheld=len(verdicts))
+            else:
+                await self._give_up(platform, origin, job, self._replies.withheld(verdicts))
+        finally:
+            beating.cancel()
+        await self._outbox.done(item)
+
+    async def _post(
+        self, platform: Platform, origin: Origin, job: Job, images: tuple[DrawnImage, ...], *, withheld: int
+    ) -> None:
+        stored = await self._posts.get(job.id)
+        if stored is not None and stored[1] != "waiting":
+            return  # shown already; only the outbox row was left
+        model = self._catalog.get(job.request.model_id)
+        reply = self._replies.picture(
+            job=job, model=model, license_=self._finisher.license_of(model), images=images, withheld=withheld
+        )
+        post = await platform.fill(origin, stored[0] if stored else None, reply, key=job.id)
+        for image in images:
+            await self._releases.set_posted(image.release.image_id, post)
+        await self._posts.put(job.id, subject=job.user_id, post=post, state="filled")
+
+    async def _give_up(self, platform: Platform, origin: Origin, job: Job, notice: Reply | None) -> None:
+        stored = await self._posts.get(job.id)
+        if stored is not None and stored[1] == "waiting":
+            await platform.remove(stored[0])
+            await self._posts.put(job.id, subject=job.user_id, post=stored[0], state="removed")
+        if notice is not None:
+            await self.notify(origin, notice)
+
+    async def _beat(self, item: OutboxItem) -> None:
+        while True:
+            await asyncio.sleep(5)
+            await self._outbox.beat(item)
+
+    async def _pump(self, platform: Platform, post: str, job_id: str) -> None:
+        """Show place, wait and previews until the job is final."""
+        shown: Progress | None = None
+        while True:
+            job = await self._queue.get(job_id)
+            if job is None or job.status.final:
+                return
+            place = await self._queue.place(job_id)
+            latest = self._progress.latest(job_id)
+            progress = Progress(
+                job_id=job_id,
+                place=place.place,
+                eta_s=place.eta_s,
+                fraction=latest.step / latest.steps if latest and latest.steps else 0.0,
+                preview=latest.preview_png if latest else None,
+                text=self._replies.progress(place.place, place.eta_s),
+            )
+            if progress != shown:
+                try:
+                    await platform.update(post, progress)
+                except PlatformError as error:
+                    log.info("progress of job %s not shown: %s", job_id, error.code)
+                shown = progress
+            await asyncio.sleep(UPDATE_S)

@@ -1,0 +1,280 @@
+"""Finishing a drawn picture: image check, metadata, credentials, record. The result never changes again."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from attribution.credentials import Credentials, ManifestFacts, Reference, Signed
+from attribution.fingerprints import pdq
+from attribution.licenses import License, LicenseCatalog
+from attribution.merkle import leaf_hash
+from attribution.metadata import ImageFacts
+from attribution.metadata import write as write_metadata
+from attribution.releases import Json, Release, ReleaseDraft, Releases
+from attribution.vault import Vault
+from bot.card import DrawnImage
+from bot.conversation import Origin
+from bot.usecases.imagine import Imagine
+from bot.usecases.request import scope_of
+from generation.blobs import BlobStore
+from generation.catalog import Catalog, ModelCard
+from generation.job import Job, StoredImage
+from generation.queue import JobQueue
+from moderation.decisions import Decisions
+from moderation.moderator import Moderator
+from moderation.types import Action, ImageContent, Verdict
+
+SIGNATURE_ROOM = 64 * 1024  # bytes that metadata and credentials may add
+
+
+class Finisher:
+    """Turns stored results into releases. Idempotent: what is released is read, never signed again."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        blobs: BlobStore,
+        vault: Vault,
+        moderator: Moderator,
+        decisions: Decisions,
+        catalog: Catalog,
+        licenses: LicenseCatalog,
+        credentials: Credentials,
+        releases: Releases,
+        imagine: Imagine,
+        provider: str,
+        generator: str,
+    ) -> None:
+        self._queue, self._blobs, self._vault = queue, blobs, vault
+        self._moderator, self._decisions = moderator, decisions
+        self._catalog, self._licenses = catalog, licenses
+        self._credentials, self._releases, self._imagine = credentials, releases, imagine
+        self._provider, self._generator = provider, generator
+
+    async def finish(self, job: Job, origin: Origin) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
+        """All of a job's pictures that may be shown, and the verdicts on those that may not."""
+        images, verdicts = [], []
+        for stored in await self._queue.results(job.id):
+            release = await self._releases.find(job.id, stored.index)
+            if release is not None:
+                images.append(await self._drawn(release, stored))
+                continue
+            png = await self._vault.unseal(job.user_id, await self._blobs.get(stored.blob))
+            verdict = await self._checked(job, origin, png)
+            if verdict.action is not Action.ALLOW:
+                verdicts.append(verdict)
+                continue
+            release, signed = await self._release(job, origin, stored, png)
+            images.append(_drawn(release, stored, signed))
+        return tuple(images), tuple(verdicts)
+
+    async def of_job(self, job: Job) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
+        """What `finish` has done before, read back."""
+        images = []
+        for stored in await self._queue.results(job.id):
+            release = await self._releases.find(job.id, stored.index)
+            if release is not None:
+                images.append(await self._drawn(release, stored))
+        decisions = await self._decisions.of_job(job.id)
+        verdicts = [
+            Verdict(action=d.action, findings=d.findings, policy_version=d.policy_version)
+            for d in decisions
+            if d.content_kind == "image" and d.action is not Action.ALLOW
+        ]
+        return tuple(images), tuple(verdicts)
+
+    def license_of(self, model: ModelCard) -> License:
+        """The license that a model's pictures go out under."""
+        return self._licenses.get(model.license_id)
+
+    @staticmethod
+    def event_id(target: str, what: str) -> str:
+        """The ledger id of an event that can happen once to a target."""
+        return hashlib.sha256(f"{what}\0{target}".encode()).hexdigest()[:16]
+
+    async def _checked(self, job: Job, origin: Origin, png: bytes) -> Verdict:
+        verdict = await self._moderator.review(
+            ImageContent(pixels=pixels_of(png), prompt=job.request.prompt), scope_of(origin)
+        )
+        await self._decisions.record(
+            subject=job.user_id,
+            scope=scope_of(origin),
+            content_kind="image",
+            text=job.request.prompt,
+            verdict=verdict,
+            job_id=job.id,
+        )
+        return verdict
+
+    async def _release(
+        self, job: Job, origin: Origin, stored: StoredImage, png: bytes
+    ) -> tuple[Release, bytes]:
+        model = self._catalog.get(job.request.model_id)
+        license_ = self._licenses.get(model.license_id)
+        accepted_leaf = await self._imagine.ensure_job_accepted(job, model)
+        image_id = self.event_id(f"{job.id}/{stored.index}", "image")
+        png = await asyncio.to_thread(fit, png, origin.upload_limit - SIGNATURE_ROOM)
+        pixels = pixels_of(png)
+        # The invisible mark of the posted copy will be embedded here, before metadata and signature.
+        signed = await asyncio.to_thread(
+            self._sign, job, stored, png, pixels=pixels, image_id=image_id, accepted_leaf=accepted_leaf
+        )
+        blob = await self._blobs.put(await self._vault.seal(job.user_id, signed.data))
+        release = await self._releases.release(
+            ReleaseDraft(
+                image_id=image_id,
+                job_id=job.id,
+                index=stored.index,
+                subject=job.user_id,
+                blob=blob,
+                sha256=hashlib.sha256(signed.data).hexdigest(),
+                pixels_sha256=stored.pixels_sha256,
+                posted_pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+                pdq=await asyncio.to_thread(pdq, pixels),
+                width=pixels.shape[1],
+                height=pixels.shape[0],
+                model_id=model.id,
+                model_revision=model.revision,
+                weights_sha256=model.weights_sha256,
+                license_id=license_.id,
+                license_version=license_.version,
+                license_text_sha256=license_.text_sha256,
+                prompt=job.request.prompt,
+                negative_prompt=job.request.negative_prompt,
+                seed=stored.seed,
+                num_inference_steps=job.request.num_inference_steps,
+                guidance_scale=job.request.guidance_scale,
+                credits=tuple(asdict(credit) for credit in stored.credits),
+                profile=json_values(stored.profile),
+                moderation=await self._moderation(job),
+                sidecar=signed.sidecar,
+            )
+        )
+        return release, signed.data
+
+    async def _moderation(self, job: Job) -> tuple[Mapping[str, Json], ...]:
+        """The decisions that let this job pass, as the record keeps them."""
+        return tuple(
+            {
+                "decision": decision.id,
+                "content": decision.content_kind,
+                "action": decision.action.name.lower(),
+                "policy": decision.policy_version,
+                "at_ms": decision.created_ms,
+                "findings": [
+                    {
+                        "rule": f.rule,
+                        "category": str(f.category),
+                        "score": round(f.score, 4),
+                        "clause": f.clause,
+                    }
+                    for f in decision.findings
+                ],
+            }
+            for decision in await self._decisions.of_job(job.id)
+        )
+
+    def _sign(
+        self,
+        job: Job,
+        stored: StoredImage,
+        png: bytes,
+        *,
+        pixels: npt.NDArray[np.uint8],
+        image_id: str,
+        accepted_leaf: bytes,
+    ) -> Signed:
+        model = self._catalog.get(job.request.model_id)
+        license_ = self._licenses.get(model.license_id)
+        described = write_metadata(
+            png,
+            ImageFacts(
+                image_id=image_id,
+                created_ms=job.created_ms,
+                generator=self._generator,
+                provider=self._provider,
+                model_name=model.name,
+                model_revision=model.revision,
+                weights_sha256=model.weights_sha256,
+                license_name=license_.name,
+                license_url=license_.url,
+                notice=license_.notice,
+                width=pixels.shape[1],
+                height=pixels.shape[0],
+                seed=stored.seed,
+                num_inference_steps=job.request.num_inference_steps,
+                guidance_scale=job.request.guidance_scale,
+                sampler=str(stored.profile.get("noise_scheduler", "")),
+            ),
+        )
+        facts = ManifestFacts(
+            image_id=image_id,
+            record_id=image_id,
+            job_leaf_hash=leaf_hash(accepted_leaf).hex(),
+            created_ms=job.created_ms,
+            model_name=model.name,
+            model_revision=model.revision,
+            license_id=license_.id,
+            license_name=license_.name,
+            license_url=license_.url,
+            license_text_sha256=license_.text_sha256,
+            notice=license_.notice,
+            references=tuple(
+                Reference(
+                    title=c.title,
+                    author=c.author,
+                    license=c.license,
+                    license_url=c.license_url,
+                    source=c.source,
+                )
+                for c in stored.credits
+            ),
+        )
+        return self._credentials.sign(described, facts)
+
+    async def _drawn(self, release: Release, stored: StoredImage) -> DrawnImage:
+        sealed = await self._blobs.get(release.blob)
+        return _drawn(release, stored, await self._vault.unseal(release.subject, sealed))
+
+
+def _drawn(release: Release, stored: StoredImage, signed: bytes) -> DrawnImage:
+    return DrawnImage(release=release, png=signed, seed=stored.seed, credits=stored.credits, note=stored.note)
+
+
+def json_values(values: Mapping[str, object]) -> Mapping[str, Json]:
+    """A profile as JSON values: what is no JSON value is told by its text."""
+    return {str(key): json.loads(json.dumps(value, default=str)) for key, value in values.items()}
+
+
+def pixels_of(png: bytes) -> npt.NDArray[np.uint8]:
+    """The (H, W, 3) 8-bit pixels of one of our own PNGs."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def fit(png: bytes, limit: int) -> bytes:
+    """Make a PNG small enough for a platform, by shrinking its edges a quarter at a time.
+
+    Before mark and signature, never after: both belong to the bytes that are posted.
+    """
+    while len(png) > limit:
+        with Image.open(io.BytesIO(png)) as image:
+            smaller = image.convert("RGB").resize(
+                (max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)), Image.Resampling.LANCZOS
+            )
+        buffer = io.BytesIO()
+        smaller.save(buffer, "PNG", optimize=True)
+        png = buffer.getvalue()
+        if max(smaller.size) == 1:
+            break
+    return png

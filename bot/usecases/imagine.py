@@ -1,0 +1,316 @@
+"""Asking for a picture: from the words a person typed to a job in the queue, or a reason why not."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from attribution.acceptance import Acceptances
+from attribution.ledger import Ledger
+from attribution.licenses import License, LicenseCatalog
+from attribution.record import EventKind
+from attribution.vault import Vault
+from bot.conversation import ImagineCommand, Origin
+from bot.errors import UsageError
+from bot.posts import Posts, command_to_bytes
+from bot.usecases.outcomes import (
+    Accepted,
+    Blocked,
+    Held,
+    ImagineOutcome,
+    ModelUnavailable,
+    TermsRequired,
+    TimedOut,
+)
+from bot.usecases.quota import Quota
+from bot.usecases.request import (
+    MAX_SEED,
+    REVIEW_DEADLINE_MS,
+    clean_prompt,
+    dedupe_key_of,
+    now_ms,
+    request_fields,
+    scope_of,
+    subject_of,
+)
+from generation.catalog import Catalog, ModelCard
+from generation.errors import UnknownModelError
+from generation.job import ImageRequest, Job
+from generation.queue import JobQueue
+from moderation.decisions import Decisions
+from moderation.moderator import Moderator
+from moderation.reviews import Reviews
+from moderation.strikes import Strikes
+from moderation.types import Action, Category, PromptContent, Verdict
+
+
+class Imagine:
+    """Carries a request from words to the queue."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        licenses: LicenseCatalog,
+        acceptances: Acceptances,
+        vault: Vault,
+        ledger: Ledger,
+        quota: Quota,
+        moderator: Moderator,
+        decisions: Decisions,
+        reviews: Reviews,
+        strikes: Strikes,
+        queue: JobQueue,
+        posts: Posts,
+        commercial: bool = False,
+        territory: str = "",
+    ) -> None:
+        self._catalog, self._licenses, self._acceptances = catalog, licenses, acceptances
+        self._vault, self._ledger, self._quota = vault, ledger, quota
+        self._moderator, self._decisions, self._reviews = moderator, decisions, reviews
+        self._strikes, self._queue, self._posts = strikes, queue, posts
+        self._commercial, self._territory = commercial, territory
+
+    async def __call__(self, command: ImagineCommand) -> ImagineOutcome:
+        """Check terms, quota and words, then queue the job.
+
+        Raises:
+            UsageError: the command itself is wrong (empty or too long prompt, unknown model or aspect, ...).
+            RequestLimitError: the queue takes no more for now.
+        """
+        command, model = self._checked(command)
+        origin = command.origin
+        subject = await subject_of(self._vault, origin)
+        license_ = self._licenses.get(model.license_id)
+        repeated = await self._queue.find(dedupe_key_of(origin))
+        if repeated is not None:
+            return await self._repeated(repeated, model=model, license_=license_)
+        until = await self._strikes.timeout_until(subject, origin.workspace_id)
+        if until is not None:
+            return TimedOut(until_ms=until)
+        refusal = self._refusal(license_, model)
+        if refusal is not None:
+            return refusal
+        if await self._acceptances.of(subject, license_.id, license_.version) is None:
+            if not command.accept_terms:
+                parked = await self._posts.park(command, subject=subject)
+                return TermsRequired(license=license_, model=model, parked_id=parked)
+            await self.accept_terms(origin, model_id=model.id)
+        spent = await self._quota.spent(subject, images=command.count)
+        if spent is not None:
+            return spent
+        verdict = await self._moderator.review(
+            PromptContent(text=command.prompt, negative=command.negative_prompt), scope_of(origin)
+        )
+        return await self._settle(command, model, license_, subject=subject, verdict=verdict)
+
+    async def accept_terms(self, origin: Origin, *, model_id: str | None) -> License:
+        """Record that this person accepts the terms of a model's license."""
+        license_ = self._licenses.get(self._catalog.get(model_id).license_id)
+        subject = await subject_of(self._vault, origin)
+        await self._acceptances.accept(
+            subject,
+            license_,
+            origin={"platform": origin.platform, "workspace": origin.workspace_id, "event": origin.event_id},
+        )
+        return license_
+
+    async def resume(self, origin: Origin, parked_id: str) -> ImagineOutcome | None:
+        """Accept the terms that a parked command waits for, and run it; None where it is gone."""
+        subject = await subject_of(self._vault, origin)
+        command = await self._posts.unpark(parked_id, subject=subject)
+        if command is None:
+            return None
+        await self.accept_terms(origin, model_id=command.model_id)
+        # The fresh event carries the fresh reply token; the old event id keeps a double click single.
+        return await self(replace(command, origin=replace(origin, event_id=command.origin.event_id)))
+
+    async def drop(self, origin: Origin, parked_id: str) -> None:
+        """Forget a parked command whose terms were declined."""
+        await self._posts.unpark(parked_id, subject=await subject_of(self._vault, origin))
+
+    async def run_approved(self, command: ImagineCommand, *, review_id: str, verdict: Verdict) -> Accepted:
+        """Queue a command that a moderator approved: original parameters, no quota, no second screening."""
+        command, model = self._checked(command)
+        subject = await subject_of(self._vault, command.origin)
+        return await self._submit(
+            command,
+            model,
+            self._licenses.get(model.license_id),
+            subject=subject,
+            verdict=verdict,
+            dedupe_key=f"review:{review_id}",
+        )
+
+    async def ensure_job_accepted(self, job: Job, model: ModelCard) -> bytes:
+        """The ledger leaf of *job accepted*, appended now if a crash came between; idempotent by job id."""
+        request = job.request
+        receipt = await self._ledger.append(
+            EventKind.JOB_ACCEPTED,
+            subject=job.user_id,
+            entry_id=job.id,
+            public={
+                "job_id": job.id,
+                "model": model.id,
+                "revision": model.revision,
+                "weights_sha256": model.weights_sha256,
+                "license": model.license_id,
+                "license_version": self._licenses.get(model.license_id).version,
+            },
+            private=request_fields(request),
+        )
+        return receipt.leaf
+
+    def _checked(self, command: ImagineCommand) -> tuple[ImagineCommand, ModelCard]:
+        prompt = clean_prompt(command.prompt)
+        if not prompt:
+            raise UsageError("The prompt is empty: say what to draw.", field="prompt")
+        negative = clean_prompt(command.negative_prompt, field="negative prompt")
+        if not 1 <= command.count <= 4:
+            raise UsageError("The count must be 1, 2, 3 or 4.", field="count")
+        if command.seed is not None and not 0 <= command.seed <= MAX_SEED - 4:
+            raise UsageError(f"The seed must be between 0 and {MAX_SEED - 4:,}.", field="seed")
+        try:
+            model = self._catalog.get(command.model_id)
+        except UnknownModelError as error:
+            known = ", ".join(error.known)
+            raise UsageError(
+                f"There is no model {command.model_id!r}. Known: {known}.", field="model"
+            ) from None
+        if command.aspect not in model.aspects:
+            known = ", ".join(model.aspects)
+            raise UsageError(f"The model draws these aspects: {known}.", field="aspect")
+        seed = command.seed if command.seed is not None else secrets.randbelow(MAX_SEED - 4)
+        return replace(command, prompt=prompt, negative_prompt=negative, seed=seed, model_id=model.id), model
+
+    def _refusal(self, license_: License, model: ModelCard) -> ModelUnavailable | None:
+        if not model.enabled:
+            return ModelUnavailable(model=model, reason="the operator has not enabled it")
+        reason = license_.blocked_for(commercial=self._commercial, territory=self._territory)
+        return None if reason is None else ModelUnavailable(model=model, reason=reason)
+
+    async def _repeated(self, job: Job, *, model: ModelCard, license_: License) -> Accepted:
+        place = await self._queue.place(job.id)
+        return Accepted(
+            job=job,
+            place=place.place,
+            eta_s=place.eta_s,
+            model=model,
+            license=license_,
+            verdict=Verdict(action=Action.ALLOW),
+            created=False,
+        )
+
+    async def _settle(
+        self, command: ImagineCommand, model: ModelCard, license_: License, *, subject: str, verdict: Verdict
+    ) -> ImagineOutcome:
+        origin = command.origin
+        job_id = secrets.token_hex(8)
+        decision = await self._decisions.record(
+            subject=subject,
+            scope=scope_of(origin),
+            content_kind="prompt",
+            text=command.prompt,
+            verdict=verdict,
+            job_id=job_id,
+        )
+        kind = {
+            Action.ALLOW: EventKind.PROMPT_SUBMITTED,
+            Action.HOLD: EventKind.PROMPT_HELD,
+            Action.BLOCK: EventKind.PROMPT_BLOCKED,
+        }[verdict.action]
+        await self._ledger.append(
+            kind,
+            subject=subject,
+            public={
+                "job_id": job_id,
+                "decision": decision,
+                "policy": verdict.policy_version,
+                **_gravest(verdict),
+            },
+            private={"prompt": command.prompt, "negative_prompt": command.negative_prompt},
+        )
+        if verdict.action is Action.ALLOW:
+            return await self._submit(
+                command,
+                model,
+                license_,
+                subject=subject,
+                verdict=verdict,
+                dedupe_key=dedupe_key_of(origin),
+                job_id=job_id,
+            )
+        if verdict.action is Action.HOLD:
+            deadline = now_ms() + REVIEW_DEADLINE_MS
+            review = await self._reviews.open_(
+                decision_id=decision,
+                subject=subject,
+                workspace_id=origin.workspace_id,
+                payload=command_to_bytes(command),
+                kind="hold",
+                deadline_ms=deadline,
+            )
+            return Held(review_id=review, verdict=verdict, deadline_ms=deadline)
+        finding = verdict.gravest
+        category = finding.category if finding else Category.EVASION
+        standing = await self._strikes.add(
+            subject, origin.workspace_id, category=category, decision_id=decision
+        )
+        if standing.new_timeout:
+            await self._queue.cancel_user(subject)
+        await self._posts.keep_blocked(decision, command, subject=subject)
+        return Blocked(
+            decision_id=decision,
+            verdict=verdict,
+            appealable=category is not Category.MINORS,
+            timed_out_until_ms=standing.timeout_until_ms,
+        )
+
+    async def _submit(
+        self,
+        command: ImagineCommand,
+        model: ModelCard,
+        license_: License,
+        *,
+        subject: str,
+        verdict: Verdict,
+        dedupe_key: str,
+        job_id: str | None = None,
+    ) -> Accepted:
+        width, height = model.aspects[command.aspect]
+        request = ImageRequest(
+            prompt=command.prompt,
+            negative_prompt=command.negative_prompt,
+            model_id=model.id,
+            width=width,
+            height=height,
+            seed=command.seed or 0,
+            count=command.count,
+            num_inference_steps=model.default_steps,
+            guidance_scale=model.default_guidance,
+        )
+        submission = await self._queue.submit(
+            request,
+            workspace_id=command.origin.workspace_id,
+            user_id=subject,
+            reply_to=command.origin.to_bytes(),
+            dedupe_key=dedupe_key,
+            job_id=job_id,
+        )
+        if submission.created:
+            await self.ensure_job_accepted(submission.job, model)
+        return Accepted(
+            job=submission.job,
+            place=submission.place,
+            eta_s=submission.eta_s,
+            model=model,
+            license=license_,
+            verdict=verdict,
+            created=submission.created,
+        )
+
+
+def _gravest(verdict: Verdict) -> Mapping[str, str]:
+    finding = verdict.gravest
+    return {} if finding is None else {"category": str(finding.category), "rule": finding.rule}

@@ -1,0 +1,73 @@
+"""What is read from a request before anything is decided: clean words, scope, pseudonym, committed fields."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Mapping
+
+from attribution.vault import Vault
+from bot.conversation import Origin
+from bot.errors import UsageError
+from generation.job import ImageRequest
+from moderation.types import Scope
+
+MAX_PROMPT = 2000  # characters
+MAX_SEED = 2**32 - 1
+REVIEW_DEADLINE_MS = 48 * 3600 * 1000  # a moderator decides within
+
+
+def now_ms() -> int:
+    """The time, Unix milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def clean_prompt(text: str, *, field: str = "prompt") -> str:
+    """Strip what no reader can see: control characters, bidirectional overrides, lone surrogates.
+
+    Raises:
+        UsageError: the text is longer than 2,000 characters.
+    """
+    if len(text) > MAX_PROMPT:
+        raise UsageError(
+            f"The {field} has {len(text):,} characters; {MAX_PROMPT:,} is the most.", field=field
+        )
+    kept = []
+    for char in text:
+        kind = unicodedata.category(char)
+        if kind in {"Cc", "Zl", "Zp"}:
+            kept.append(" ")
+        elif kind != "Cs" and char not in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff":
+            kept.append(char)
+    return " ".join("".join(kept).split())
+
+
+def scope_of(origin: Origin) -> Scope:
+    """The moderation scope of a place."""
+    return Scope(
+        platform=origin.platform, workspace_id=origin.workspace_id, age_restricted=origin.age_restricted
+    )
+
+
+async def subject_of(vault: Vault, origin: Origin) -> str:
+    """The pseudonym of the person behind an origin, made on first sight."""
+    return await vault.subject(origin.platform, origin.workspace_id, origin.user_id, name=origin.user_name)
+
+
+def dedupe_key_of(origin: Origin) -> str:
+    """The key under which one platform event is taken once."""
+    return f"{origin.platform}:{origin.event_id}"
+
+
+def request_fields(request: ImageRequest) -> Mapping[str, str]:
+    """What a person chose, as committed fields of the ledger."""
+    return {
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "seed": str(request.seed),
+        "count": str(request.count),
+        "size": f"{request.width}x{request.height}",
+        "steps": str(request.num_inference_steps),
+        "guidance_scale": str(request.guidance_scale),
+        "strength": "" if request.strength is None else str(request.strength),
+    }

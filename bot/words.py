@@ -1,0 +1,67 @@
+"""Names, advice and formats that sentences are made of. English for now: a locale is one more such file."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from moderation.types import Category
+
+CATEGORY_NAMES = {
+    Category.SEXUAL: "sexual content",
+    Category.MINORS: "protection of minors",
+    Category.REAL_PERSON: "a real person",
+    Category.VIOLENCE: "graphic violence",
+    Category.HATE: "hate or demeaning stereotypes",
+    Category.SELF_HARM: "self-harm",
+    Category.ILLEGAL: "illegal goods or acts",
+    Category.DECEPTION: "deception",
+    Category.TRADEMARK: "a brand or character",
+    Category.ARTIST_STYLE: "an artist's style",
+    Category.EVASION: "hidden spelling",
+}
+ADVICE = {
+    Category.SEXUAL: "Describe the scene without nudity or sexual acts.",
+    Category.MINORS: "This cannot be drawn here in any wording.",
+    Category.REAL_PERSON: "Describe an invented person instead of naming a real one.",
+    Category.VIOLENCE: "Leave out blood, wounds and cruelty; tension works without them.",
+    Category.HATE: "Leave out what demeans a group of people or its symbols.",
+    Category.SELF_HARM: "If you are struggling, please talk to someone you trust. Draw something that helps.",
+    Category.ILLEGAL: "Leave out the making, selling or use of illegal goods.",
+    Category.DECEPTION: "Leave out what would pass for a real document, message or news event.",
+    Category.TRADEMARK: "Describe the look in your own words instead of naming the brand or character.",
+    Category.ARTIST_STYLE: "Name a period or technique instead of a living artist.",
+    Category.EVASION: "Write the words plainly.",
+}
+
+
+def when(ms: int) -> str:
+    """A moment, in UTC."""
+    return dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def iso(ms: int) -> str:
+    """A moment as RFC 3339 writes it, in UTC."""
+    return (
+        dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
+
+
+def duration(seconds: float) -> str:
+    """A rough wait."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h"
+
+
+def plural(word: str, count: int) -> str:
+    """English plural of a regular noun."""
+    return word if count == 1 else word + "s"
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, with an ellipsis where something is cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,1 @@
+"""Drawing: the job queue, the step engine and the model families."""

@@ -1,0 +1,115 @@
+"""What is known about one model: where it lies, which bytes it is, what it may be asked for, its license."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generation.errors import ModelLoadError, RequestLimitError
+from generation.job import ImageRequest
+
+WEIGHT_SUFFIXES = frozenset(
+    {".safetensors", ".json", ".txt", ".model", ".npz", ".npy", ".param", ".bin", ".xz", ".zip"}
+)
+"""Files that decide what a model draws: weights, configurations, vocabularies, reference pictures."""
+
+MAX_PROMPT_CHARACTERS = 2000
+MAX_COUNT = 4
+MAX_SEED = 2**63 - 1 - MAX_COUNT  # seed + index must still fit a signed 64-bit column
+MAX_GUIDANCE = 50.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelCard:
+    """One entry of the catalog."""
+
+    id: str
+    name: str
+    family: str  # key in `generation.families.FAMILIES`
+    folder: Path  # absolute
+    revision: str
+    weights_sha256: str  # hex; equals `weights_digest(folder)`
+    license_id: str  # SPDX id or LicenseRef-..., resolved by attribution
+    width: int  # native size, px
+    height: int
+    max_pixels: int  # width * height of one picture
+    default_steps: int
+    max_steps: int
+    default_guidance: float
+    aspects: Mapping[str, tuple[int, int]]  # "3:2" -> (width, height); always has "1:1"
+    description: str = ""
+    enabled: bool = True
+    options: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # the family's own settings
+
+    def check(self, request: ImageRequest) -> None:
+        """Refuse what this model may not be asked for.
+
+        Raises:
+            RequestLimitError: the prompt, size, count, steps, guidance, strength or seed is out of bounds.
+        """
+        for name, words in (("prompt", request.prompt), ("negative_prompt", request.negative_prompt)):
+            if len(words) > MAX_PROMPT_CHARACTERS:
+                raise RequestLimitError(
+                    field=name, value=f"{len(words)} characters", limit=f"at most {MAX_PROMPT_CHARACTERS}"
+                )
+        if not request.prompt.strip():
+            raise RequestLimitError(field="prompt", value="", limit="must not be empty")
+        size = (request.width, request.height)
+        if size not in self.aspects.values() and (
+            min(size) < 64
+            or any(edge % 8 for edge in size)
+            or request.width * request.height > self.max_pixels
+        ):
+            raise RequestLimitError(
+                field="size",
+                value=f"{request.width}x{request.height}",
+                limit=f"edges are multiples of 8, at least 64, together at most {self.max_pixels} pixels",
+            )
+        _within("count", request.count, 1, MAX_COUNT)
+        _within("num_inference_steps", request.num_inference_steps, 1, self.max_steps)
+        _within("seed", request.seed, 0, MAX_SEED)
+        _within("guidance_scale", request.guidance_scale, 0.0, MAX_GUIDANCE)
+        if request.strength is not None:
+            _within("strength", request.strength, 0.0, 1.0)
+
+
+def _within(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # NaN is in no interval
+        raise RequestLimitError(field=name, value=value, limit=f"between {low} and {high}")
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """The files of a model folder that decide what it draws, sorted by relative POSIX path."""
+    found = (
+        path
+        for path in folder.rglob("*")
+        if path.suffix in WEIGHT_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    return tuple(sorted(found, key=lambda path: path.relative_to(folder).as_posix()))
+
+
+def weights_digest(folder: Path) -> str:
+    """Name the exact bytes of a model.
+
+    Returns:
+        The hex SHA-256 over the lines `(relative path) NUL (sha256 hex) LF` of `weight_files(folder)`.
+
+    Raises:
+        ModelLoadError: the folder holds no weight files, or one cannot be read.
+    """
+    total = hashlib.sha256()
+    files = weight_files(folder)
+    if not files:
+        raise ModelLoadError(folder.name, f"the folder {folder} holds no weight files")
+    for path in files:
+        try:
+            with path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelLoadError(folder.name, f"{path.name} cannot be read: {error.strerror}") from error
+        total.update(f"{path.relative_to(folder).as_posix()}\0{digest}\n".encode())
+    return total.hexdigest()

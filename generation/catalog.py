@@ -1,0 +1,149 @@
+"""Reads the models that an operator offers from TOML: the embedded one first, then the operator's own."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from generation.card import ModelCard, weights_digest
+from generation.errors import ModelLoadError, UnknownModelError
+from generation.families import FAMILIES
+
+__all__ = ["EMBEDDED_CARD", "Catalog", "ModelCard", "weights_digest"]
+
+EMBEDDED_CARD = Path(__file__).parent / "sticker" / "card.toml"
+
+Edge = Annotated[int, Field(ge=64, le=8192, multiple_of=8)]
+
+
+class _CardEntry(BaseModel):
+    """The keys of one card, as they may stand in TOML."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    family: str
+    folder: Annotated[str, Field(min_length=1)]
+    revision: Annotated[str, Field(min_length=1, max_length=128)]
+    weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    license_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,99}$")]
+    width: Edge
+    height: Edge
+    max_pixels: Annotated[int, Field(ge=64 * 64, le=8192 * 8192)]
+    default_steps: Annotated[int, Field(ge=1, le=1000)]
+    max_steps: Annotated[int, Field(ge=1, le=1000)]
+    default_guidance: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
+    aspects: dict[
+        Annotated[str, Field(pattern=r"^[1-9][0-9]?:[1-9][0-9]?$")],
+        Annotated[list[Edge], Field(min_length=2, max_length=2)],
+    ] = Field(default_factory=dict)
+    description: Annotated[str, Field(max_length=4000)] = ""
+    enabled: bool = True
+    options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    about: dict[str, object] = Field(default_factory=dict)  # for readers: sources, figures; not interpreted
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.family not in FAMILIES:
+            raise ValueError(f"family {self.family!r} is unknown; known are {', '.join(sorted(FAMILIES))}")
+        if self.default_steps > self.max_steps:
+            raise ValueError("default_steps is above max_steps")
+        for name, (width, height) in {"native size": (self.width, self.height), **self.aspects}.items():
+            if width * height > self.max_pixels:
+                raise ValueError(f"{name}: {width}x{height} is above max_pixels = {self.max_pixels}")
+        return self
+
+
+class Catalog:
+    """The models on offer, in the order of their cards; the first one is the default."""
+
+    def __init__(self, cards: Sequence[ModelCard]) -> None:
+        self._cards: dict[str, ModelCard] = {}
+        for card in cards:
+            if card.id in self._cards:
+                raise ModelLoadError(card.id, "two cards have this id")
+            if card.enabled:
+                self._cards[card.id] = card
+        if not self._cards:
+            raise ModelLoadError("", "the catalog offers no model")
+
+    @classmethod
+    def load(cls, paths: Sequence[Path], *, embedded: Path | None = EMBEDDED_CARD) -> Catalog:
+        """Read every card.
+
+        Args:
+            paths: TOML files, or model folders that hold a `card.toml`. A file is one card, or holds
+                `[[model]]` tables. `folder` in a card is relative to the file.
+            embedded: the card of the model that ships with Verso, or None to leave it out.
+
+        Raises:
+            ModelLoadError: a file cannot be read, a card is wrong, or a model folder is missing; the message
+                names the file, the model and the key.
+        """
+        files = [embedded] if embedded else []
+        files += [path / "card.toml" if path.is_dir() else path for path in paths]
+        return cls([card for file in files for card in _read_file(file)])
+
+    def get(self, model_id: str | None) -> ModelCard:
+        """The card called `model_id`; None means the default.
+
+        Raises:
+            UnknownModelError: no enabled model has that id.
+        """
+        if model_id is None:
+            return next(iter(self._cards.values()))
+        try:
+            return self._cards[model_id]
+        except KeyError:
+            raise UnknownModelError(model_id, tuple(self._cards)) from None
+
+    def __iter__(self) -> Iterator[ModelCard]:
+        return iter(self._cards.values())
+
+    def __len__(self) -> int:
+        return len(self._cards)
+
+
+def _read_file(file: Path) -> Iterator[ModelCard]:
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelLoadError(file.name, f"the catalog file {file} cannot be read: {error}") from error
+    tables = document["model"] if list(document) == ["model"] else [document]
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ModelLoadError(file.name, f"{file}: models stand in [[model]] tables")
+    for table in tables:
+        yield _read_card(table, file)
+
+
+def _read_card(table: Mapping[str, object], file: Path) -> ModelCard:
+    model_id = str(table.get("id", "?"))
+    try:
+        entry = _CardEntry.model_validate(table)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"]) or "card"
+        raise ModelLoadError(
+            model_id, f"{file}: {key}: {first['msg'].removeprefix('Value error, ')}"
+        ) from None
+    folder = (file.parent / Path(entry.folder).expanduser()).resolve()
+    if entry.enabled and not folder.is_dir():
+        raise ModelLoadError(entry.id, f"{file}: the folder {folder} does not exist")
+    if entry.weights_sha256 is None and entry.enabled:
+        # Evidence names the exact weights, so a card must pin them; the message saves the operator the sum.
+        raise ModelLoadError(
+            entry.id,
+            f'{file}: weights_sha256 is missing; the files there now have "{weights_digest(folder)}"',
+        )
+    aspects = {name: (width, height) for name, (width, height) in entry.aspects.items()}
+    return ModelCard(
+        folder=folder,
+        weights_sha256=entry.weights_sha256 or "",
+        aspects={"1:1": (min(entry.width, entry.height),) * 2, **aspects},
+        **entry.model_dump(exclude={"folder", "weights_sha256", "aspects", "about"}),
+    )

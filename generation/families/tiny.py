@@ -1,0 +1,133 @@
+"""Builds a small random model of the real Stable Diffusion architecture: for benchmarks, self-tests and tests.
+
+It draws colored noise, but through every line that a trained model would take.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from generation.card import ModelCard, weights_digest
+from generation.families.offline import quiet_and_offline
+
+_START, _END = "<|startoftext|>", "<|endoftext|>"
+_TEXT_TOKENS = 77
+
+
+def build_tiny_model(
+    folder: Path, *, channels: Sequence[int] = (8, 16), text_width: int = 16, seed: int = 0
+) -> ModelCard:
+    """Write a model folder with random weights, and return its card.
+
+    Args:
+        folder: is made; must not hold a model yet.
+        channels: of the U-Net's levels, multiples of 8; the work of a step grows with their squares.
+        text_width: of the embeddings, a multiple of 4.
+        seed: of the weights.
+
+    Returns:
+        A card called "tiny" for pictures of 64x64 px and up.
+    """
+    quiet_and_offline()
+    import torch  # noqa: PLC0415 - heavy
+    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel  # noqa: PLC0415
+    from transformers import CLIPTextConfig, CLIPTextModel  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = _write_tokenizer(folder / "tokenizer")
+    levels = len(channels)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        text_encoder = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=vocabulary,
+                hidden_size=text_width,
+                intermediate_size=2 * text_width,
+                num_hidden_layers=2,
+                num_attention_heads=2,
+                max_position_embeddings=_TEXT_TOKENS,
+                bos_token_id=vocabulary - 2,
+                eos_token_id=vocabulary - 1,
+                pad_token_id=vocabulary - 1,
+            )
+        )
+        unet = UNet2DConditionModel(
+            sample_size=16,
+            in_channels=4,
+            out_channels=4,
+            layers_per_block=1,
+            block_out_channels=tuple(channels),
+            norm_num_groups=8,
+            attention_head_dim=8,
+            cross_attention_dim=text_width,
+            down_block_types=(*["CrossAttnDownBlock2D"] * (levels - 1), "DownBlock2D"),
+            up_block_types=("UpBlock2D", *["CrossAttnUpBlock2D"] * (levels - 1)),
+        )
+        vae = AutoencoderKL(
+            block_out_channels=(8, 8, 8, 8),
+            norm_num_groups=8,
+            latent_channels=4,
+            layers_per_block=1,
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            sample_size=128,
+        )
+    noise_scheduler = DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    )
+    parts = {"text_encoder": text_encoder, "unet": unet, "vae": vae, "scheduler": noise_scheduler}
+    for name, part in parts.items():
+        part.save_pretrained(folder / name)
+    classes = {"text_encoder": "transformers", "tokenizer": "transformers"}
+    index = {name: [classes.get(name, "diffusers"), type(part).__name__] for name, part in parts.items()}
+    index |= {"tokenizer": ["transformers", "CLIPTokenizer"], "safety_checker": [None, None]}
+    index |= {"feature_extractor": [None, None]}
+    (folder / "model_index.json").write_text(
+        json.dumps({"_class_name": "StableDiffusionPipeline", "requires_safety_checker": False, **index})
+    )
+    return ModelCard(
+        id="tiny",
+        name="Tiny random model",
+        family="stable_diffusion",
+        folder=folder,
+        revision=f"seed-{seed}",
+        weights_sha256=weights_digest(folder),
+        license_id="Apache-2.0",
+        width=64,
+        height=64,
+        max_pixels=512 * 512,
+        default_steps=4,
+        max_steps=50,
+        default_guidance=5.0,
+        aspects={"1:1": (64, 64)},
+        description="Random weights; draws noise.",
+    )
+
+
+def _write_tokenizer(folder: Path) -> int:
+    """A CLIP tokenizer that reads byte by byte; returns the size of its vocabulary."""
+    characters = _byte_characters()
+    tokens = [*characters, *(character + "</w>" for character in characters), _START, _END]
+    folder.mkdir()
+    (folder / "vocab.json").write_text(json.dumps({token: place for place, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    special = {"bos_token": _START, "eos_token": _END, "unk_token": _END, "pad_token": _END}
+    (folder / "special_tokens_map.json").write_text(json.dumps(special))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "CLIPTokenizer", "model_max_length": _TEXT_TOKENS, **special})
+    )
+    return len(tokens)
+
+
+def _byte_characters() -> list[str]:
+    """The 256 printable characters by which byte-level BPE writes bytes (Radford et al. 2019)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + place) for place in range(len(others))]

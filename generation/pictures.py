@@ -1,0 +1,46 @@
+"""Pictures as bytes: PNG out, and hostile files in."""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image
+
+from generation.errors import SourceImageError
+from generation.families.base import Pixels
+
+_FORMATS = ("PNG", "JPEG", "WEBP")
+_MAX_BYTES = 64 * 1024 * 1024
+_MAX_PIXELS = 64_000_000
+_COMPRESSION = 3  # the PNG is sealed, and encoded again when it is marked: speed counts for more than size
+
+
+def to_png(pixels: Pixels) -> bytes:
+    """Encode (H, W, 3) 8-bit pixels, with no metadata."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG", compress_level=_COMPRESSION)
+    return stream.getvalue()
+
+
+def decode_source(data: bytes) -> Pixels:
+    """Read the first frame of a PNG, JPEG or WebP file; transparent parts become white.
+
+    Raises:
+        SourceImageError: it is none of these, damaged, or larger than 64 MB or 64 megapixels.
+    """
+    if len(data) > _MAX_BYTES:
+        raise SourceImageError("the source picture is larger than 64 MB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+                fits = picture.width * picture.height <= _MAX_PIXELS  # known from the header alone
+                layered = picture.convert("RGBA") if fits else None
+    except Exception as error:  # Pillow raises whatever a damaged file makes it stumble over
+        raise SourceImageError("the source picture cannot be read") from error
+    if layered is None:
+        raise SourceImageError("the source picture has more than 64 megapixels")
+    paper = Image.new("RGBA", layered.size, "white")
+    return np.asarray(Image.alpha_composite(paper, layered).convert("RGB"))

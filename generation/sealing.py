@@ -1,0 +1,115 @@
+"""Turns requests and picture details into bytes and back, to be sealed under the requester's key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Row
+
+from generation.errors import StoredFormatError
+from generation.job import Credit, ImageRequest, Job, JobStatus, StoredImage
+
+Seal = Callable[[str, bytes], Awaitable[bytes]]
+"""(pseudonym, data) -> sealed data."""
+
+Unseal = Callable[[str, bytes], Awaitable[bytes]]
+"""(pseudonym, sealed data) -> data; raises for an erased user."""
+
+
+_PLAIN_COLUMNS = (
+    "id", "workspace_id", "user_id", "attempt", "fence", "cancel_requested", "created_ms", "error_code"
+)  # fmt: skip
+_RESULT_COLUMNS = ("index", "blob", "seed", "width", "height", "pixels_sha256")
+
+
+def request_to_bytes(request: ImageRequest) -> bytes:
+    """Serialise as JSON."""
+    return json.dumps(asdict(request), ensure_ascii=False, separators=(",", ":")).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def request_from_bytes(data: bytes) -> ImageRequest:
+    """Read what `request_to_bytes` wrote.
+
+    Raises:
+        StoredFormatError: the bytes are not a request.
+    """
+    try:
+        return ImageRequest(**json.loads(data.decode("utf-8", "surrogatepass")))
+    except (ValueError, TypeError) as error:
+        raise StoredFormatError("the stored request cannot be read") from error
+
+
+def details_to_bytes(image: StoredImage) -> bytes:
+    """Serialise a picture's credits, note and profile as JSON."""
+    details = {
+        "credits": [asdict(credit) for credit in image.credits],
+        "note": image.note,
+        "profile": dict(image.profile),
+    }
+    return json.dumps(details, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def details_from_bytes(data: bytes) -> tuple[tuple[Credit, ...], str | None, dict[str, object]]:
+    """Read what `details_to_bytes` wrote: credits, note, profile.
+
+    Raises:
+        StoredFormatError: the bytes are not details.
+    """
+    try:
+        details = json.loads(data.decode("utf-8", "surrogatepass"))
+        return (
+            tuple(Credit(**credit) for credit in details["credits"]),
+            details["note"],
+            dict(details["profile"]),
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoredFormatError("the stored details of a picture cannot be read") from error
+
+
+class Envelope:
+    """Seals what the queue stores about a person, and opens it again."""
+
+    def __init__(self, *, seal: Seal, unseal: Unseal) -> None:
+        self._seal = seal
+        self._unseal = unseal
+
+    async def close(self, user_id: str, request: ImageRequest, reply_to: bytes) -> dict[str, bytes]:
+        """The sealed columns of a job."""
+        return {
+            "sealed_request": await self._seal(user_id, request_to_bytes(request)),
+            "sealed_reply_to": await self._seal(user_id, reply_to),
+        }
+
+    async def open_job(self, row: Row[*tuple[object, ...]]) -> Job:
+        """A row of `jobs` as a value."""
+        columns = row._mapping  # noqa: SLF001 - the public name of a row's mapping
+        user_id = columns["user_id"]
+        return Job(
+            request=request_from_bytes(await self._unseal(user_id, columns["sealed_request"])),
+            reply_to=await self._unseal(user_id, columns["sealed_reply_to"]),
+            status=JobStatus(columns["status"]),
+            **{name: columns[name] for name in _PLAIN_COLUMNS},
+        )
+
+    async def close_images(self, user_id: str, images: Sequence[StoredImage]) -> list[dict[str, object]]:
+        """The rows of `results` for a job's pictures, without the job id."""
+        return [
+            {name: getattr(image, name) for name in _RESULT_COLUMNS}
+            | {"sealed_details": await self._seal(user_id, details_to_bytes(image))}
+            for image in images
+        ]
+
+    async def open_image(self, user_id: str, row: Row[*tuple[object, ...]]) -> StoredImage:
+        """A row of `results` as a value."""
+        columns = row._mapping  # noqa: SLF001 - the public name of a row's mapping
+        details = details_from_bytes(await self._unseal(user_id, columns["sealed_details"]))
+        return StoredImage(
+            credits=details[0],
+            note=details[1],
+            profile=details[2],
+            **{name: columns[name] for name in _RESULT_COLUMNS},
+        )

@@ -1,0 +1,1 @@
+"""How the sticker model is trained: pictures, text encoder, autoencoder, U-Net. Serving never imports this."""

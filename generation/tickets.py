@@ -1,0 +1,79 @@
+"""A request inside the engine, from its arrival to its outcome."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from generation.card import ModelCard
+from generation.errors import GenerationError, OutOfMemoryError
+from generation.families.base import InFlight, LoadedModel
+from generation.job import GeneratedImage, ImageRequest
+
+_log = logging.getLogger(__name__)
+
+OnProgress = Callable[[int, int, bytes | None], None]
+"""(steps done, steps in all, small preview PNG or None), over all pictures of the request."""
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class Ticket:
+    """One request, its pictures in flight, and whoever waits for them."""
+
+    request: ImageRequest
+    card: ModelCard
+    source: bytes | None
+    on_progress: OnProgress | None
+    should_cancel: Callable[[], bool] | None
+    arrival: float  # s, monotonic
+    outcome: Future[tuple[GeneratedImage, ...]] = field(default_factory=Future)
+    model: LoadedModel[InFlight] | None = None
+    rows: list[InFlight] = field(default_factory=list)
+    pictures: dict[int, GeneratedImage] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> LoadedModel[InFlight]:
+        """The model that draws it.
+
+        Raises:
+            GenerationError: the engine has not started it yet.
+        """
+        if self.model is None:
+            raise GenerationError("the request has not been started")
+        return self.model
+
+    @property
+    def done(self) -> int:
+        """Denoising steps done, over all pictures."""
+        return sum(row.step for row in self.rows)
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps in all."""
+        return sum(row.steps for row in self.rows)
+
+    def unwanted(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self.outcome.done() or (self.should_cancel is not None and self.should_cancel())
+
+
+def as_generation_error(error: BaseException) -> GenerationError:
+    """Map whatever broke to one of our errors; the details go to the log only."""
+    if isinstance(error, GenerationError):
+        return error
+    torch = sys.modules.get("torch")  # if it is not loaded, none of its errors can have been raised
+    if (
+        isinstance(error, MemoryError)
+        or (torch is not None and isinstance(error, torch.OutOfMemoryError))
+        or "can't allocate memory" in str(error)  # the CPU allocator raises a bare RuntimeError
+    ):
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return OutOfMemoryError("the device has too little memory for this request")
+    _log.error("drawing failed", exc_info=error)
+    failure = GenerationError(f"{type(error).__name__} while drawing")  # its text might quote the prompt
+    failure.__cause__ = error
+    return failure

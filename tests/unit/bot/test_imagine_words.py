@@ -1,0 +1,38 @@
+"""What a person typed is cleaned of what no reader can see, and bounded."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import UsageError
+from bot.usecases.request import clean_prompt
+
+
+def test_control_and_bidi_characters_go_and_words_stay() -> None:
+    assert clean_prompt("  a\x00 red\u202e apple\r\n on\ta\u2028plate ") == "a red apple on a plate"
+
+
+def test_joined_emoji_and_scripts_stay() -> None:
+    family = "👩\u200d🚀 ایک سیب"
+    assert clean_prompt(family) == family
+
+
+def test_a_lone_surrogate_cannot_reach_the_database() -> None:
+    assert clean_prompt("apple \ud83d") == "apple"
+
+
+def test_too_long_is_refused_with_the_length() -> None:
+    with pytest.raises(UsageError, match="10,000 characters"):
+        clean_prompt("x" * 10_000)
+
+
+@given(st.text(max_size=2000))
+def test_any_text_becomes_encodable_visible_text(text: str) -> None:
+    cleaned = clean_prompt(text)
+    cleaned.encode("utf-8")
+    assert cleaned == clean_prompt(cleaned)
+    assert not any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in cleaned)
