@@ -83,7 +83,7 @@ format: install-dev ## let ruff tidy the code
 lock: $(made_venv) ## pin the dependencies anew: make lock UPGRADE=1 takes the newest
 	@$(python) -m venv build/lock
 	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check 'pip-tools>=7.5,<8' packaging
-	@build/lock/bin/python -m tools.lock --torch '$(TORCH_VERSION)' $(if $(UPGRADE),--upgrade)
+	@PIP_DISABLE_PIP_VERSION_CHECK=1 build/lock/bin/python -m tools.lock --torch '$(TORCH_VERSION)' $(if $(UPGRADE),--upgrade)
 
 notices: install ## write THIRD-PARTY-NOTICES.md anew
 	@$(python) -m tools.licenses

@@ -17,7 +17,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from attribution.errors import CredentialError, SigningError
 from attribution.images import DEFAULT_LIMITS, sniff
-from attribution.metadata import TRAINED_ALGORITHMIC_MEDIA
+from attribution.metadata import COMPOSITE_MEDIA, TRAINED_ALGORITHMIC_MEDIA
 
 RECORD_ID = "org.versobot.record_id"  # parameters of our action
 JOB_LEAF_HASH = "org.versobot.job_leaf_hash"
@@ -33,6 +33,7 @@ LICENSE_LABEL = "org.versobot.license"
 CREDITS_LABEL = "org.versobot.credits"
 LEDGER_LABEL = "org.versobot.ledger"
 
+_PARENT = "verso-source"  # links the action to its ingredient inside the manifest
 _UNTRUSTED = "signingCredential.untrusted"  # the signature holds, its root is not among the reader's
 _BOUND = "assertion.dataHash.match"
 _SIGNED = "claimSignature.validated"
@@ -80,7 +81,7 @@ class ManifestFacts:
     license_text_sha256: str = ""
     notice: str = ""
     references: tuple[Reference, ...] = ()
-    digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA
+    source: bytes | None = field(default=None, repr=False)  # the signed PNG that this one was made from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +157,9 @@ class Credentials:
                 c2pa.Context.from_dict(settings, signer) as context,
                 c2pa.Builder.from_json(json.dumps(self._manifest(facts)), context) as builder,
             ):
+                if facts.source is not None:
+                    parent = {"title": "source", "relationship": "parentOf", "label": _PARENT}
+                    builder.add_ingredient(json.dumps(parent), "image/png", io.BytesIO(facts.source))
                 sidecar = builder.sign("image/png", io.BytesIO(png), signed)
         except (c2pa.C2paError, ValueError, TypeError, OverflowError) as error:
             raise SigningError(f"the image could not be signed: {_short(error)}") from error
@@ -166,14 +170,6 @@ class Credentials:
         return read(data, trusted_roots=self.root_pem)
 
     def _manifest(self, facts: ManifestFacts) -> dict[str, object]:
-        when = dt.datetime.fromtimestamp(facts.created_ms / 1000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        action = {
-            "action": "c2pa.created",
-            "when": when,
-            "softwareAgent": {"name": facts.model_name, "version": facts.model_revision},
-            "digitalSourceType": facts.digital_source_type,
-            "parameters": {RECORD_ID: facts.record_id, JOB_LEAF_HASH: facts.job_leaf_hash},
-        }
         mining = {"use": "notAllowed"}
         license_facts = {
             "id": facts.license_id,
@@ -193,7 +189,7 @@ class Credentials:
             for reference in facts.references
         ]
         assertions: list[dict[str, object]] = [
-            {"label": "c2pa.actions.v2", "data": {"actions": [action]}},
+            {"label": "c2pa.actions.v2", "data": {"actions": _actions(facts)}},
             {
                 "label": "cawg.training-mining",
                 "data": {"entries": {"cawg.ai_generative_training": mining, "cawg.data_mining": mining}},
@@ -276,6 +272,21 @@ def endorse_root(root_pem: bytes, ledger_signer: Ed25519PrivateKey) -> str:
 def endorsement_message(root_der: bytes) -> bytes:
     """What `endorse_root` signs."""
     return b"verso-c2pa-root/1\n" + hashlib.sha256(root_der).digest()
+
+
+def _actions(facts: ManifestFacts) -> list[dict[str, object]]:
+    """How the picture came about; the first action carries our record (C2PA 2.2 section 18.15)."""
+    when = dt.datetime.fromtimestamp(facts.created_ms / 1000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    agent = {"name": facts.model_name, "version": facts.model_revision}
+    record = {RECORD_ID: facts.record_id, JOB_LEAF_HASH: facts.job_leaf_hash}
+    if facts.source is None:
+        created = {"action": "c2pa.created", "digitalSourceType": TRAINED_ALGORITHMIC_MEDIA}
+        return [{**created, "when": when, "softwareAgent": agent, "parameters": record}]
+    edited = {"action": "c2pa.edited", "digitalSourceType": COMPOSITE_MEDIA}
+    return [
+        {"action": "c2pa.opened", "when": when, "parameters": {**record, "ingredientIds": [_PARENT]}},
+        {**edited, "when": when, "softwareAgent": agent},
+    ]
 
 
 def _ingredient(place: int, reference: Reference) -> dict[str, str]:

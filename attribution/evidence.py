@@ -229,7 +229,7 @@ def build_bundle(parts: BundleParts, *, signer: Ed25519PrivateKey) -> bytes:
     proved = parts.record.to_json()
     members = {
         "record.json": canonical_json({"entry": proved["entry"], "leaf_hash": leaf_hash(receipt.leaf).hex()}),
-        "commitments.json": opening.to_bytes(),
+        "commitments.json": canonical_json(_opening_json(opening)),
         "leaf.bin": receipt.leaf,
         "proof.json": canonical_json(
             {

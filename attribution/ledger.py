@@ -218,6 +218,10 @@ class Ledger:
         """An entry's hidden fields, see `Vault.opening`."""
         return await self._vault.opening(entry_id)
 
+    async def openings(self, entry_ids: Sequence[str]) -> dict[str, Opening]:
+        """The hidden fields of many entries, see `Vault.openings`."""
+        return await self._vault.openings(entry_ids)
+
     async def audit(self, checkpoints: Sequence[str] = (), *, verifier_key: str | None = None) -> AuditReport:
         """Compute the whole ledger again, see `attribution.audit`.
 

@@ -6,7 +6,7 @@ step come from its opening; once a person is erased, the steps remain and their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -153,12 +153,7 @@ class Lineage:
                 waiting += [source] if source else []
         return Timeline(
             jobs=tuple(jobs),
-            steps=tuple(
-                [
-                    await self._step(number, found[index], opened=opened)
-                    for number, index in enumerate(sorted(found), start=1)
-                ]
-            ),
+            steps=await self._steps([found[index] for index in sorted(found)], opened=opened),
             complete=not any(job not in jobs for job in waiting),
         )
 
@@ -170,15 +165,7 @@ class Lineage:
     async def of_subject(self, subject: str, *, opened: bool = True) -> Timeline:
         """Everything that was recorded of a person, oldest first."""
         entries = await self._ledger.entries(subject)
-        return Timeline(
-            jobs=(),
-            steps=tuple(
-                [
-                    await self._step(number, stored, opened=opened)
-                    for number, stored in enumerate(entries, start=1)
-                ]
-            ),
-        )
+        return Timeline(jobs=(), steps=await self._steps(entries, opened=opened))
 
     async def _maker(self, image_id: str) -> str | None:
         """The job that made an image: the one its release names, else the first that is named with it."""
@@ -189,32 +176,45 @@ class Lineage:
                 return job
         return None
 
-    async def _step(self, number: int, stored: StoredEntry, *, opened: bool) -> Step:
-        entry = stored.entry
-        return Step(
-            number=number,
-            at_ms=entry.at_ms,
-            kind=entry.kind,
-            actor=_ACTORS[entry.kind],
-            title=_TITLES[entry.kind],
-            subject=entry.subject,
-            public=entry.public,
-            hidden=await self._hidden(stored) if opened else None,
-            entry_id=entry.id,
-            leaf_index=stored.leaf_index,
+    async def _steps(self, entries: Sequence[StoredEntry], *, opened: bool) -> tuple[Step, ...]:
+        hidden = await self._hidden(entries) if opened else {}
+        return tuple(
+            Step(
+                number=number,
+                at_ms=stored.entry.at_ms,
+                kind=stored.entry.kind,
+                actor=_ACTORS[stored.entry.kind],
+                title=_TITLES[stored.entry.kind],
+                subject=stored.entry.subject,
+                public=stored.entry.public,
+                hidden=hidden.get(stored.entry.id),
+                entry_id=stored.entry.id,
+                leaf_index=stored.leaf_index,
+            )
+            for number, stored in enumerate(entries, start=1)
         )
 
-    async def _hidden(self, stored: StoredEntry) -> Mapping[str, str] | None:
-        if not stored.entry.commitments:
-            return {}
-        try:
-            opening = await self._ledger.opening(stored.entry.id)
-        except ErasedError:
-            return None
-        if opening is None:
-            return None
-        opening.check(stored.entry)
-        return opening.fields
+    async def _hidden(self, entries: Sequence[StoredEntry]) -> dict[str, Mapping[str, str]]:
+        """The opened fields by entry id; erased ones are left out."""
+        by_subject: dict[str, list[StoredEntry]] = {}
+        found: dict[str, Mapping[str, str]] = {}
+        for stored in entries:
+            if stored.entry.commitments:
+                by_subject.setdefault(stored.entry.subject, []).append(stored)
+            else:
+                found[stored.entry.id] = {}
+        for subject, hiding in by_subject.items():
+            try:
+                openings = await self._ledger.openings([stored.entry.id for stored in hiding])
+            except ErasedError as error:
+                if error.subject != subject:
+                    raise
+                continue
+            for stored in hiding:
+                if opening := openings.get(stored.entry.id):
+                    opening.check(stored.entry)
+                    found[stored.entry.id] = opening.fields
+        return found
 
 
 def _within(stored: StoredEntry, job: str) -> bool:

@@ -24,7 +24,7 @@ from attribution.credentials import CredentialReport, Credentials
 from attribution.errors import CredentialError
 from attribution.fingerprints import MIN_QUALITY, THRESHOLD, Hit, PdqHash, PdqIndex, mirrored, pdq
 from attribution.images import DEFAULT_LIMITS, ImageLimits, decode
-from attribution.tables import releases
+from attribution.tables import leaves, releases
 from attribution.vault import Vault
 
 # For one comparison at the threshold: 0 of 12,208 pairs of different photographs, hence at most 3 in 12,208
@@ -127,11 +127,13 @@ class Lookup:
     async def refresh(self) -> int:
         """Take in what was released since the last call; gives how many fingerprints are held."""
         async with self._loading:
+            # The ledger's own order is the primary key of `leaves`: what is new lies at its end.
             statement = (
-                select(releases.c.image_id, releases.c.pdq, releases.c.leaf_index)
-                .where(releases.c.leaf_index > self._seen, releases.c.pdq.is_not(None))
+                select(releases.c.image_id, releases.c.pdq, leaves.c.leaf_index)
+                .select_from(leaves.join(releases, releases.c.image_id == leaves.c.entry_id))
+                .where(leaves.c.leaf_index > self._seen, releases.c.pdq.is_not(None))
                 .where(releases.c.pdq_quality >= MIN_QUALITY)
-                .order_by(releases.c.leaf_index)
+                .order_by(leaves.c.leaf_index)
             )
             async with self._reader.connect() as connection:
                 rows = (await connection.execute(statement)).all()
@@ -166,7 +168,7 @@ class Lookup:
             evidence.setdefault(row["image_id"], []).append("sha256")
         report = examined.report
         if report.trusted and report.record_id:
-            for row in await self._rows(releases.c.entry_id == report.record_id):
+            for row in await self._rows(releases.c.image_id == report.record_id):
                 rows[row["image_id"]] = row
                 evidence.setdefault(row["image_id"], []).append("c2pa")
         return tuple(

@@ -22,6 +22,7 @@ from xml.sax.saxutils import escape
 from attribution.errors import ImageError
 
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+COMPOSITE_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 MINING_PROHIBITED = "http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED"
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -60,13 +61,14 @@ class ImageFacts:
     num_inference_steps: int
     guidance_scale: float
     sampler: str
+    digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA  # or COMPOSITE_MEDIA for one made from a picture
 
 
 def write(png: bytes, facts: ImageFacts) -> bytes:
     """Put the facts into a PNG, in place of any metadata that is in it.
 
     Raises:
-        ImageError: the bytes are no well-formed PNG.
+        ImageError: the bytes are no well-formed PNG, or the time is none.
     """
     parts = [_MAGIC]
     for kind, body in chunks(png):
@@ -132,11 +134,16 @@ def _chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def _xmp(facts: ImageFacts) -> str:
-    created = dt.datetime.fromtimestamp(facts.created_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
+    try:
+        created = dt.datetime.fromtimestamp(facts.created_ms / 1000, dt.UTC).isoformat(
+            timespec="milliseconds"
+        )
+    except (ValueError, OverflowError, OSError):
+        raise ImageError(f"{facts.created_ms} is no time in Unix milliseconds") from None
     rights = f"AI-generated with {facts.model_name}, {facts.license_name}."
     notice = f"{rights} {facts.notice}".strip()
     simple = {
-        "Iptc4xmpExt:DigitalSourceType": TRAINED_ALGORITHMIC_MEDIA,
+        "Iptc4xmpExt:DigitalSourceType": facts.digital_source_type,
         "Iptc4xmpExt:AISystemUsed": facts.model_name,
         "Iptc4xmpExt:AISystemVersionUsed": f"{facts.model_revision} (weights sha256 {facts.weights_sha256})",
         "xmpRights:WebStatement": facts.license_url,

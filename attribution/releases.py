@@ -231,24 +231,7 @@ class Releases:
         if connection is None:
             async with self._engine.begin() as own:
                 return await self.forget(subject, connection=own)
-        mine = releases.c.subject == subject
-        blobs = await connection.scalars(select(releases.c.blob).where(mine, releases.c.blob != ""))
-        found = tuple(blobs)
-        await connection.execute(
-            update(releases)
-            .where(mine)
-            .values(
-                blob="",
-                sha256="",
-                pixels_sha256="",
-                pdq=None,
-                pdq_quality=0,
-                sealed=b"",
-                posted=None,
-                deleted_ms=func.coalesce(releases.c.deleted_ms, self._now_ms()),
-            )
-        )
-        return found
+        return await blank(connection, releases.c.subject == subject, now_ms=self._now_ms())
 
     async def _insert(self, connection: AsyncConnection, draft: ReleaseDraft, sealed: bytes) -> bool:
         values = {
@@ -341,6 +324,26 @@ class Releases:
             posted=row["posted"],
             deleted_ms=row["deleted_ms"],
         )
+
+
+async def blank(connection: AsyncConnection, which: ColumnElement[bool], *, now_ms: int) -> tuple[str, ...]:
+    """Empty rows of all that is personal or findable; gives the ids of the stored files to delete."""
+    found = tuple(await connection.scalars(select(releases.c.blob).where(which, releases.c.blob != "")))
+    await connection.execute(
+        update(releases)
+        .where(which)
+        .values(
+            blob="",
+            sha256="",
+            pixels_sha256="",
+            pdq=None,
+            pdq_quality=0,
+            sealed=b"",
+            posted=None,
+            deleted_ms=func.coalesce(releases.c.deleted_ms, now_ms),
+        )
+    )
+    return found
 
 
 def canonical_json(value: Json) -> bytes:

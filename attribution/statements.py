@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Delete, Insert, Select, Table, Update, bindparam, insert
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from attribution.errors import LedgerError
@@ -38,6 +38,7 @@ class Statement:
 
         Raises:
             IntegrityError: a constraint refuses it.
+            OperationalError: the database cannot be used.
         """
         if connection.dialect.name != "sqlite":
             await connection.execute(self._clause, dict(parameters))
@@ -66,6 +67,8 @@ class Statement:
             return list(await driver.execute_fetchall(text, values))
         except sqlite3.IntegrityError as error:
             raise IntegrityError(text, None, error) from error
+        except sqlite3.Error as error:
+            raise OperationalError(text, None, error) from error
 
 
 async def insert_rows(

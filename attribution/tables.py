@@ -53,6 +53,7 @@ openings = Table(
     Column("entry_id", String(16), primary_key=True),
     Column("subject", String(32), nullable=False, index=True),
     Column("sealed", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False, index=True),  # retention goes by it
 )
 
 leaves = Table(

@@ -15,7 +15,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,14 +22,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from attribution.errors import ErasedError, LegalHoldError, RecordError, VaultError
 from attribution.record import Opening
+from attribution.sealing import bound, decrypt, encrypt
 from attribution.statements import insert_rows
 from attribution.tables import holds, openings, subjects
 
-_VERSION = b"\x01"
-_NONCE_BYTES = 12  # AES-GCM
 _KEY_BYTES = 32
 _MAX_IDENTITY_CHARS = 512
 _CACHED_KEYS = 1024
+_AT_ONCE = 500  # openings read by one statement
 _CACHED_SECONDS = 60.0  # so long may another process still read what this one erased
 
 
@@ -129,7 +128,7 @@ class Vault:
         Raises:
             ErasedError, VaultError: as `identity`.
         """
-        return _encrypt(await self._key(subject), data, _aad("data", subject))
+        return encrypt(await self._key(subject), data, bound("data", subject))
 
     async def unseal(self, subject: str, sealed: bytes) -> bytes:
         """Open what `seal` gave.
@@ -138,7 +137,7 @@ class Vault:
             ErasedError: the key was destroyed.
             VaultError: the bytes are damaged, or another person's.
         """
-        return _decrypt(await self._key(subject), sealed, _aad("data", subject))
+        return decrypt(await self._key(subject), sealed, bound("data", subject))
 
     async def erased(self, subject: str) -> bool:
         """Whether this person was erased."""
@@ -214,7 +213,12 @@ class Vault:
 
     async def keep(self, connection: AsyncConnection, sealed: Sequence[SealedOpening]) -> None:
         """Store sealed openings inside the caller's transaction."""
-        await insert_rows(connection, openings, [asdict(one) for one in sealed])
+        now = self._now_ms()
+        rows = [
+            {"entry_id": one.entry_id, "subject": one.subject, "sealed": one.sealed, "created_ms": now}
+            for one in sealed
+        ]
+        await insert_rows(connection, openings, rows)
 
     async def opening(self, entry_id: str) -> Opening | None:
         """The hidden fields and nonces of an entry; None where it has none (any more).
@@ -222,18 +226,25 @@ class Vault:
         Raises:
             ErasedError, VaultError: as `unseal`.
         """
-        async with self._reader.connect() as connection:
-            row = (
-                await connection.execute(
-                    select(openings.c.subject, openings.c.sealed).where(openings.c.entry_id == entry_id)
-                )
-            ).one_or_none()
-        if row is None:
-            return None
-        try:
-            return Opening.from_bytes(await self.unseal(row.subject, row.sealed))
-        except RecordError:
-            raise VaultError("a stored opening is damaged") from None
+        return (await self.openings([entry_id])).get(entry_id)
+
+    async def openings(self, entry_ids: Sequence[str]) -> dict[str, Opening]:
+        """The openings of many entries, by entry id; those that have none (any more) are left out.
+
+        Raises:
+            ErasedError, VaultError: as `unseal`.
+        """
+        found: dict[str, Opening] = {}
+        for start in range(0, len(entry_ids), _AT_ONCE):
+            wanted = openings.c.entry_id.in_(entry_ids[start : start + _AT_ONCE])
+            async with self._reader.connect() as connection:
+                rows = (await connection.execute(select(openings).where(wanted))).all()
+            for row in rows:
+                try:
+                    found[row.entry_id] = Opening.from_bytes(await self.unseal(row.subject, row.sealed))
+                except RecordError:
+                    raise VaultError("a stored opening is damaged") from None
+        return found
 
     def _lookup(self, identity: Identity) -> str:
         parts = [_utf8(part) for part in (identity.platform, identity.workspace_id, identity.user_id)]
@@ -254,8 +265,8 @@ class Vault:
         values = {
             "subject": subject,
             "lookup": lookup,
-            "wrapped_key": _encrypt(self._wrapper, key, _aad("key", subject)),
-            "identity": _encrypt(AESGCM(key), _identity_bytes(identity), _aad("data", subject)),
+            "wrapped_key": encrypt(self._wrapper, key, bound("key", subject)),
+            "identity": encrypt(AESGCM(key), _identity_bytes(identity), bound("data", subject)),
             "created_ms": self._now_ms(),
         }
         async with self._engine.begin() as connection:
@@ -284,7 +295,7 @@ class Vault:
             raise VaultError("no such person")
         if row.erased_ms is not None or row.wrapped_key is None:
             raise ErasedError(subject)
-        key = AESGCM(_decrypt(self._wrapper, row.wrapped_key, _aad("key", subject)))
+        key = AESGCM(decrypt(self._wrapper, row.wrapped_key, bound("key", subject)))
         if subject not in self._never_cache:
             self._keys[subject] = (key, self._clock() + _CACHED_SECONDS)
             if len(self._keys) > _CACHED_KEYS:
@@ -310,25 +321,6 @@ async def after_erase(engine: AsyncEngine) -> bool:
             raise VaultError("the database connection is closed")
         rows = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
     return not next(iter(rows))[0]
-
-
-def _encrypt(key: AESGCM, data: bytes, aad: bytes) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return _VERSION + nonce + key.encrypt(nonce, data, aad)
-
-
-def _decrypt(key: AESGCM, sealed: bytes, aad: bytes) -> bytes:
-    start = len(_VERSION) + _NONCE_BYTES
-    if sealed[:1] != _VERSION or len(sealed) < start:
-        raise VaultError("sealed bytes of an unknown form")
-    try:
-        return key.decrypt(sealed[1:start], sealed[start:], aad)
-    except InvalidTag:
-        raise VaultError("sealed bytes that are damaged, or another person's") from None
-
-
-def _aad(what: str, subject: str) -> bytes:
-    return f"verso/{what}/1/{subject}".encode()
 
 
 def _identity_bytes(identity: Identity) -> bytes:

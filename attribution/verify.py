@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from attribution import credentials
 from attribution.checkpoint import VerifierKey
@@ -172,10 +174,16 @@ def _image_signer(data: bytes, report: CredentialReport, trust: str | None) -> t
 
 
 def _certificates(trust: str) -> bytes:
-    """The PEM certificates in a text, and nothing else of it."""
+    """The readable PEM certificates in a text, and nothing else of it."""
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    blocks = [block.partition(end)[0] for block in trust.split(begin)[1:]]
-    return "".join(f"{begin}{block}{end}\n" for block in blocks).encode("ascii", "ignore")
+    found = b""
+    for block in trust.split(begin)[1:]:
+        try:
+            pem = f"{begin}{block.partition(end)[0]}{end}\n".encode()
+            found += x509.load_pem_x509_certificate(pem).public_bytes(Encoding.PEM)
+        except ValueError:
+            continue
+    return found
 
 
 def _endorsed(data: bytes, key: VerifierKey) -> bool:

@@ -6,6 +6,7 @@ read in one transaction; blobs are content-addressed and never change, so they m
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -32,11 +33,7 @@ async def backup(engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path) 
     Raises:
         ConfigurationError: the folder is not empty.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if any(folder.iterdir()):
-        raise ConfigurationError(f"the folder {folder} is not empty: name a new one")
-    rows = folder / "rows"
-    rows.mkdir()
+    rows = await asyncio.to_thread(_new_folder, folder)
     revision = await revision_of(engine)
     if engine.dialect.name == "postgresql":
         reader = engine.execution_options(isolation_level="REPEATABLE READ")
@@ -44,17 +41,7 @@ async def backup(engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path) 
         reader = engine.execution_options(read_only=True)
     async with reader.connect() as connection:
         counts = await connection.run_sync(_dump_all, rows)
-    copied = _copy_tree(blobs, folder / "blobs") if blobs.is_dir() else 0
-    _copy_tree(keys, folder / "keys", mode=0o600)
-    files = {
-        path.relative_to(folder).as_posix(): _digest(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-    index = {"format": FORMAT, "revision": revision, "rows": counts, "files": files}
-    temporary = folder / f"{INDEX}.tmp"
-    temporary.write_text(json.dumps(index, indent=1), encoding="utf-8")
-    temporary.replace(folder / INDEX)  # written last: a copy without it is no backup
+    copied = await asyncio.to_thread(_complete, folder, revision, counts, blobs=blobs, keys=keys)
     return {"tables": len(counts), "rows": sum(counts.values()), "blobs": copied}
 
 
@@ -64,22 +51,49 @@ async def restore(engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path)
     Raises:
         ConfigurationError: the backup is damaged or newer than this program, or something is not empty.
     """
-    revision, counts = _checked(folder)
-    for place in (blobs, keys):
-        if place.is_dir() and any(place.iterdir()):
-            raise ConfigurationError(f"{place} is not empty: restore into a new data folder")
+    revision, counts = await asyncio.to_thread(_checked, folder, blobs, keys)
     if await revision_of(engine) is not None:
         raise ConfigurationError("the database is not empty: restore into a new one")
     async with engine.connect() as connection:
         await connection.run_sync(_load_all, revision, folder / "rows")
         await connection.commit()
     await migrate(engine)
-    copied = _copy_tree(folder / "blobs", blobs) if (folder / "blobs").is_dir() else 0
-    _copy_tree(folder / "keys", keys, mode=0o600)
+    copied = await asyncio.to_thread(_copy_tree, folder / "blobs", blobs)
+    await asyncio.to_thread(_copy_tree, folder / "keys", keys, mode=0o600)
     return {"tables": len(counts), "rows": sum(counts.values()), "blobs": copied}
 
 
-def _checked(folder: Path) -> tuple[str, dict[str, int]]:
+def _new_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(folder.iterdir()):
+        raise ConfigurationError(f"the folder {folder} is not empty: name a new one")
+    rows = folder / "rows"
+    rows.mkdir()
+    return rows
+
+
+def _complete(
+    folder: Path, revision: str | None, counts: Mapping[str, int], *, blobs: Path, keys: Path
+) -> int:
+    """Copy the files, and write the index last: a copy without it is no backup."""
+    copied = _copy_tree(blobs, folder / "blobs")
+    _copy_tree(keys, folder / "keys", mode=0o600)
+    files = {
+        path.relative_to(folder).as_posix(): _digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    index = {"format": FORMAT, "revision": revision, "rows": counts, "files": files}
+    temporary = folder / f"{INDEX}.tmp"
+    temporary.write_text(json.dumps(index, indent=1), encoding="utf-8")
+    temporary.replace(folder / INDEX)
+    return copied
+
+
+def _checked(folder: Path, *empty: Path) -> tuple[str, dict[str, int]]:
+    for place in empty:
+        if place.is_dir() and any(place.iterdir()):
+            raise ConfigurationError(f"{place} is not empty: restore into a new data folder")
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         files: dict[str, str] = index["files"]
@@ -168,7 +182,7 @@ def _digest(path: Path) -> str:
 def _copy_tree(source: Path, target: Path, *, mode: int | None = None) -> int:
     count = 0
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for path in sorted(source.rglob("*")):
+    for path in sorted(source.rglob("*")) if source.is_dir() else ():
         if not path.is_file() or path.suffix == ".tmp":
             continue
         copy = target / path.relative_to(source)

@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.acceptance import Acceptances
-from attribution.credentials import Credentials
+from attribution.credentials import Credentials, endorse_root, root_of
 from attribution.evidence import EvidenceRoom
 from attribution.keys import KeyRing
 from attribution.ledger import Ledger
@@ -39,10 +39,13 @@ from bot.usecases.imagine import Imagine
 from bot.usecases.iterate import Iterate
 from bot.usecases.lookup import WhoMade
 from bot.usecases.quota import Quota
+from bot.usecases.retention import Retention
 from bot.usecases.review import ReviewRoom
 from generation.blobs import FolderBlobStore
 from generation.catalog import Catalog
+from generation.engine import Engine
 from generation.outbox import Outbox
+from generation.profile import best_device
 from generation.progress import ProgressBoard
 from generation.queue import JobQueue, QueueLimits
 from generation.worker import Worker
@@ -82,11 +85,14 @@ class App:
     review_room: ReviewRoom
     accounts: Accounts
     who_made: WhoMade
+    retention: Retention
     quota: Quota
+    finisher: Finisher
     courier: Courier
     handle: Conversation
     platforms: dict[str, Platform]
-    worker: Callable[..., Worker]  # worker(workspace=None): an engine of this process
+    engine: Callable[[], Engine]  # makes an engine of this process: loads torch
+    worker: Callable[..., Worker]  # worker(engine, workspace=None): serves the queue with it
 
     def add_platform(self, platform: Platform) -> None:
         """Let replies reach one more platform."""
@@ -134,7 +140,9 @@ async def open_app(settings: Settings, *, platforms: Sequence[Platform] = ()) ->
     moderator = Moderator.open(policy_of(settings), embed=encoder.embed)
     try:
         await migrate(database)
-        yield _build(settings, keys, database, moderator, encoder, list(platforms))
+        yield _build(
+            settings, keys=keys, database=database, moderator=moderator, encoder=encoder, platforms=platforms
+        )
     finally:
         moderator.close()
         await database.dispose()
@@ -142,18 +150,26 @@ async def open_app(settings: Settings, *, platforms: Sequence[Platform] = ()) ->
 
 def _build(
     settings: Settings,
+    *,
     keys: KeyRing,
     database: AsyncEngine,
     moderator: Moderator,
     encoder: SentenceEncoder,
-    platforms: list[Platform],
+    platforms: Sequence[Platform],
 ) -> App:
     catalog, licenses = catalog_of(settings), LicenseCatalog.load()
     vault = Vault(database, vault_key=keys.vault_key, lookup_key=keys.lookup_key)
     ledger = Ledger(database, signer=keys.ledger_signer, origin=keys.origin, vault=vault)
     acceptances = Acceptances(database, ledger=ledger)
     releases = Releases(database, ledger=ledger, vault=vault)
-    credentials = Credentials(chain_pem=keys.c2pa_chain, key_pem=keys.c2pa_key, generator_version=VERSION)
+    # The ledger's key vouches for the credentials' root: one published key is enough to trust both.
+    credentials = Credentials(
+        chain_pem=keys.c2pa_chain,
+        key_pem=keys.c2pa_key,
+        generator_version=VERSION,
+        verifier_key=keys.ledger_verifier_key,
+        root_endorsement=endorse_root(root_of(keys.c2pa_chain), keys.ledger_signer),
+    )
     queue = JobQueue(
         database,
         seal=vault.seal,
@@ -212,6 +228,7 @@ def _build(
     )
     iterate = Iterate(imagine=imagine, catalog=catalog, queue=queue, releases=releases, vault=vault)
     review_room = ReviewRoom(
+        moderator=moderator,
         reviews=reviews,
         strikes=strikes,
         decisions=decisions,
@@ -221,6 +238,7 @@ def _build(
         posts=posts,
         queue=queue,
     )
+    lookup = Lookup(database, credentials=credentials, vault=vault)
     accounts = Accounts(
         engine=database,
         vault=vault,
@@ -229,9 +247,11 @@ def _build(
         releases=releases,
         decisions=decisions,
         reviews=reviews,
+        strikes=strikes,
         queue=queue,
         posts=posts,
         blobs=blobs,
+        forget_pictures=lookup.forget,
     )
     room = EvidenceRoom(
         database,
@@ -241,7 +261,6 @@ def _build(
         signer=keys.ledger_signer,
         get_blob=blobs.get,
     )
-    lookup = Lookup(database, credentials=credentials, vault=vault)
     who_made = WhoMade(lookup=lookup, releases=releases, vault=vault, ledger=ledger)
     handle = Conversation(
         imagine=imagine,
@@ -281,35 +300,23 @@ def _build(
         review_room=review_room,
         accounts=accounts,
         who_made=who_made,
+        retention=Retention(engine=database, blobs=blobs, posts=posts, days=settings.retention.days),
         quota=quota,
+        finisher=finisher,
         courier=courier,
         handle=handle,
         platforms=by_name,
+        engine=functools.partial(_engine, settings, catalog, encoder),
         worker=functools.partial(
-            _worker, settings, catalog, queue, blobs, progress, vault=vault, encoder=encoder
+            Worker, queue, blobs=blobs, progress=progress, seal=vault.seal, unseal=vault.unseal
         ),
     )
 
 
-def _worker(
-    settings: Settings,
-    catalog: Catalog,
-    queue: JobQueue,
-    blobs: FolderBlobStore,
-    progress: ProgressBoard,
-    *,
-    vault: Vault,
-    encoder: SentenceEncoder,
-    workspace: str | None = None,
-) -> Worker:
-    # Imported here: the engine brings torch with it, and most commands draw nothing.
-    from generation.engine import Engine  # noqa: PLC0415
-    from generation.profile import best_device  # noqa: PLC0415
-
-    engine = Engine(
+def _engine(settings: Settings, catalog: Catalog, encoder: SentenceEncoder) -> Engine:
+    return Engine(
         catalog,
         device=settings.engine.device or best_device(),
         threads=settings.engine.threads or None,
         services={"embed": encoder.embed},
     )
-    return Worker(queue, engine, blobs, progress, seal=vault.seal, unseal=vault.unseal, workspace=workspace)

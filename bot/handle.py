@@ -20,7 +20,6 @@ from bot.conversation import (
     Command,
     Field,
     ImagineCommand,
-    Origin,
     Reply,
     ReviewCommand,
     ReviewStep,
@@ -80,6 +79,7 @@ class Conversation:
             "delete": self._delete,
             "whomade": self._made_by,
             "appeal": self._appeal,
+            "review": self._show,
             **dict.fromkeys(OUTCOMES, self._decide),
         }
 
@@ -94,7 +94,7 @@ class Conversation:
     async def _answer(self, command: Command) -> Reply:
         match command:
             case ImagineCommand():
-                return await self._drawn(command.origin, await self._imagine(command))
+                return await self._drawn(await self._imagine(command))
             case ButtonCommand():
                 return await self._clicked(command)
             case AskCommand():
@@ -106,9 +106,9 @@ class Conversation:
             case ReviewCommand():
                 return await self._reviewed(command)
 
-    async def _drawn(self, origin: Origin, outcome: ImagineOutcome) -> Reply:
+    async def _drawn(self, outcome: ImagineOutcome) -> Reply:
         if isinstance(outcome, Accepted) and outcome.created:
-            await self._courier.announce(origin, outcome.job)
+            await self._courier.announce(outcome.job)
         return self._replies.imagine(outcome)
 
     async def _clicked(self, command: ButtonCommand) -> Reply:
@@ -121,17 +121,17 @@ class Conversation:
         outcome = await self._imagine.resume(command.origin, command.target)
         if outcome is None:
             return Reply(text="This request is gone: please ask again.", tone="warning")
-        return await self._drawn(command.origin, outcome)
+        return await self._drawn(outcome)
 
     async def _decline(self, command: ButtonCommand) -> Reply:
         await self._imagine.drop(command.origin, command.target)
         return Reply(text="Nothing was recorded and nothing is drawn. You can ask again at any time.")
 
     async def _vary(self, command: ButtonCommand) -> Reply:
-        return await self._drawn(command.origin, await self._iterate.vary(command.origin, command.target))
+        return await self._drawn(await self._iterate.vary(command.origin, command.target))
 
     async def _reroll(self, command: ButtonCommand) -> Reply:
-        return await self._drawn(command.origin, await self._iterate.reroll(command.origin, command.target))
+        return await self._drawn(await self._iterate.reroll(command.origin, command.target))
 
     async def _cancel(self, command: ButtonCommand | CancelCommand) -> Reply:
         job_id = command.target if isinstance(command, ButtonCommand) else command.job_id
@@ -149,6 +149,11 @@ class Conversation:
     async def _appeal(self, command: ButtonCommand) -> Reply:
         outcome = await self._reviews.appeal(command.origin, command.target, text=command.text)
         return review_replies.appealed(outcome)
+
+    async def _show(self, command: ButtonCommand) -> Reply:
+        return await self._reviewed(
+            ReviewCommand(origin=command.origin, step="show", review_id=command.target)
+        )
 
     async def _decide(self, command: ButtonCommand) -> Reply:
         step = cast("ReviewStep", command.name)
@@ -197,10 +202,10 @@ class Conversation:
             origin, command.review_id, step=command.step, reason=command.reason
         )
         if isinstance(outcome, Decided):
+            if outcome.accepted is not None and outcome.accepted.created:
+                await self._courier.announce(outcome.accepted.job)
             # The requester's first reply has long expired: without its token the platform sends a message.
             requester = replace(outcome.view.command.origin, token="")
-            if outcome.accepted is not None and outcome.accepted.created:
-                await self._courier.announce(requester, outcome.accepted.job)
             await self._courier.notify(requester, review_replies.decision_notice(outcome))
         return review_replies.decided(outcome)
 

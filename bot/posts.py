@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 
 from sqlalchemy import delete, insert, select, update
@@ -79,6 +79,15 @@ class Posts:
                 )
             ).one_or_none()
         return None if row is None else command_from_bytes(await self._unseal(subject, row.sealed))
+
+    async def expire(
+        self, connection: AsyncConnection, *, older_than_ms: int, keep: Sequence[str] = ()
+    ) -> None:
+        """Delete rows from before `older_than_ms`, except of people under legal hold."""
+        for table in (posts, parked):
+            await connection.execute(
+                delete(table).where(table.c.created_ms < older_than_ms, table.c.subject.not_in(keep))
+            )
 
     async def forget(self, subject: str, *, connection: AsyncConnection) -> None:
         """Delete all rows of an erased person."""

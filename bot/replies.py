@@ -22,7 +22,7 @@ from bot.usecases.outcomes import (
     TimedOut,
 )
 from bot.usecases.quota import QuotaSpent
-from bot.words import ADVICE, CATEGORY_NAMES, duration, plural, shorten, when
+from bot.words import CATEGORY_NAMES, UNJUDGED, advice, duration, plural, shorten, when
 from generation.catalog import Catalog, ModelCard
 from generation.errors import GenerationError, RequestLimitError
 from generation.job import Job
@@ -140,7 +140,6 @@ class Replies:
 
     def _blocked(self, outcome: Blocked) -> Reply:
         finding = outcome.verdict.gravest
-        advice = ADVICE[finding.category] if finding else ""
         paused = (
             f" Because of repeated blocks you can ask again from {when(outcome.timed_out_until_ms)}."
             if outcome.timed_out_until_ms
@@ -154,7 +153,7 @@ class Replies:
         )
         return Reply(
             title="This prompt is not drawn",
-            text=f"{advice}{paused}".strip(),
+            text=f"{advice(finding) if finding else ''}{paused}".strip(),
             fields=self._finding_fields(outcome.verdict),
             buttons=(appeal,) if outcome.appealable else (),
             tone="bad",
@@ -164,6 +163,8 @@ class Replies:
         finding = verdict.gravest
         if finding is None:
             return ()
+        if finding.advice in UNJUDGED:
+            return (Field(label="Reason", value=advice(finding)),)
         fields = [Field(label="Reason", value=CATEGORY_NAMES[finding.category])]
         clause = self.clause(finding)
         if clause:

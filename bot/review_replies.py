@@ -32,6 +32,10 @@ def reviews(outcome: ReviewList | NotModerator) -> Reply:
             )
             for view in outcome.views
         ),
+        buttons=tuple(
+            Button(name="review", target=view.review.id, label=f"Show {number}")
+            for number, view in enumerate(outcome.views[:5], 1)
+        ),
     )
 
 

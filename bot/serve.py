@@ -13,7 +13,6 @@ from pathlib import Path
 from bot.compose import App
 from bot.platforms.base import Platform
 from bot.settings import Settings
-from generation.errors import BlobMissingError
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +63,9 @@ def connect(app: App) -> list[Platform]:
                 handler=app.handle,
                 moderator_groups=settings.slack.moderator_groups,
                 moderators=settings.slack.moderators,
+                models=[card.id for card in app.catalog if card.enabled],
+                aspects=list(app.catalog.get(None).aspects),
+                seen=app.imagine.seen,
             )
         )
     for platform in made:
@@ -80,12 +82,21 @@ async def serve(app: App, stop: asyncio.Event, *, engine: bool, platforms: bool 
         for platform in connected:
             tasks.create_task(platform.run(stop))
         if engine:
-            tasks.create_task(app.worker().run(stop))
+            tasks.create_task(draw(app, stop))
         if platforms:
             tasks.create_task(app.courier.run(stop))
         tasks.create_task(_reap(app, stop))
         tasks.create_task(_sweep(app, stop))
         tasks.create_task(_beat(heartbeat_file(app.settings), stop))
+
+
+async def draw(app: App, stop: asyncio.Event, *, workspace: str | None = None) -> None:
+    """Serve the queue with an engine of this process; None: every workspace's jobs."""
+    engine = app.engine()
+    try:
+        await app.worker(engine, workspace=workspace).run(stop)
+    finally:
+        await engine.close()
 
 
 def heartbeat_file(settings: Settings) -> Path:
@@ -121,10 +132,9 @@ async def _reap(app: App, stop: asyncio.Event) -> None:
 async def _sweep(app: App, stop: asyncio.Event) -> None:
     """Delete what the retention period no longer covers."""
     while not stop.is_set():
-        oldest = time.time_ns() // 1_000_000 - app.settings.retention.days * 86_400_000
-        for blob in await app.queue.purge(older_than_ms=oldest):
-            with contextlib.suppress(BlobMissingError):
-                await app.blobs.delete(blob)
+        gone = await app.retention.sweep()
+        if gone:
+            log.info("%d pictures went with their retention period", gone)
         await _pause(stop, SWEEP_S)
 
 

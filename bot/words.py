@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from moderation.types import Category
+from moderation.types import Category, Finding
 
 CATEGORY_NAMES = {
     Category.SEXUAL: "sexual content",
@@ -20,18 +20,26 @@ CATEGORY_NAMES = {
     Category.EVASION: "hidden spelling",
 }
 ADVICE = {
-    Category.SEXUAL: "Describe the scene without nudity or sexual acts.",
-    Category.MINORS: "This cannot be drawn here in any wording.",
-    Category.REAL_PERSON: "Describe an invented person instead of naming a real one.",
-    Category.VIOLENCE: "Leave out blood, wounds and cruelty; tension works without them.",
-    Category.HATE: "Leave out what demeans a group of people or its symbols.",
-    Category.SELF_HARM: "If you are struggling, please talk to someone you trust. Draw something that helps.",
-    Category.ILLEGAL: "Leave out the making, selling or use of illegal goods.",
-    Category.DECEPTION: "Leave out what would pass for a real document, message or news event.",
-    Category.TRADEMARK: "Describe the look in your own words instead of naming the brand or character.",
-    Category.ARTIST_STYLE: "Name a period or technique instead of a living artist.",
-    Category.EVASION: "Write the words plainly.",
+    "sexual": "Describe the scene without nudity or sexual acts.",
+    "minors": "This cannot be drawn here in any wording.",
+    "real_person": "Describe an invented person instead of naming a real one.",
+    "violence": "Leave out blood, wounds and cruelty; tension works without them.",
+    "hate": "Leave out what demeans a group of people, and its symbols.",
+    "self_harm": "If you are struggling, please talk to someone you trust. Draw something that helps.",
+    "illegal": "Leave out the making, selling or use of illegal goods.",
+    "deception": "Leave out what would pass for a real document, message or news event.",
+    "trademark": "Describe the look in your own words instead of naming the brand or character.",
+    "artist_style": "Name a period or technique instead of a living artist.",
+    "evasion": "Write the words plainly.",
+    "unchecked": "A check could not finish, so a moderator takes a look.",
+    "too_long": "Shorten the prompt.",
+    "unreadable_image": "The picture cannot be read: try PNG or JPEG.",
+    "blank_image": "The drawing came out blank: please try again.",
 }
+"""What to do about a finding, by `Finding.advice` or else by its category."""
+
+UNJUDGED = frozenset({"unchecked", "too_long", "unreadable_image", "blank_image"})
+"""Advice of findings that judge nothing: their category is no reason to name."""
 
 
 def when(ms: int) -> str:
@@ -65,3 +73,8 @@ def plural(word: str, count: int) -> str:
 def shorten(text: str, limit: int) -> str:
     """At most `limit` characters, with an ellipsis where something is cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def advice(finding: Finding) -> str:
+    """The sentence that tells what to change."""
+    return ADVICE.get(finding.advice or "", ADVICE[str(finding.category)])

@@ -25,9 +25,11 @@ class QueueLimits:
     workspace_jobs: int = 60  # the same of one workspace
     workspace_cost_per_hour: float | None = None  # in steps of one 512x512 px row; None: unlimited
     eta_s: float = 1800.0  # a request that would wait longer is refused
-    max_attempts: int = 3  # claims of one job
+    max_attempts: int = 3  # of one job that end with an error
+    max_losses: int = 20  # of one job that end with its worker: a kill or a power cut is seldom its fault
     lease_s: float = 15.0  # a worker that has been silent for so long has lost its job
     retry_pause_s: float = 2.0  # before the second attempt; doubles with each further one
+    max_pause_s: float = 30.0  # and ends here: others are served meanwhile
 
 
 async def admit(

@@ -60,7 +60,7 @@ class FolderBlobStore:
             _sync_folder(path.parent.parent)
         temporary = path.with_name(f".{blob[:16]}-{secrets.token_hex(8)}")
         try:
-            with temporary.open("xb") as stream:
+            with open(temporary, "xb", opener=_private) as stream:  # only `open` takes one
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -84,6 +84,10 @@ class FolderBlobStore:
         if not _NAME.fullmatch(blob):
             raise BlobMissingError("not a blob id")
         return self._root / blob[:2] / blob
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _digest(path: Path) -> str:

@@ -126,7 +126,7 @@ class Leases:
             job: as claimed.
             code: of the error, e.g. "out_of_memory"; what the requester is told depends on it.
             message: for the operator; must hold nothing of the prompt.
-            retryable: whether another attempt may succeed; there are `max_attempts`.
+            retryable: whether another attempt may succeed; see `QueueLimits.max_attempts`.
 
         Returns:
             Whether it will be tried again.
@@ -231,11 +231,12 @@ class Leases:
                 await _end(connection, job_id, fence, JobStatus.CANCELLED)
                 await outbox.put(connection, job_id, "cancelled")
                 return False
-            if retryable and row.attempt < self._limits.max_attempts:
-                pause_ms = round(self._limits.retry_pause_s * 1000 * 2 ** (row.attempt - 1))
-                await _requeue(
-                    connection, job_id, row.workspace_id, {**error, "ready_ms": NowMs() + pause_ms}
-                )
+            losses = row.losses + only_expired
+            spent = row.attempt - losses >= self._limits.max_attempts or losses >= self._limits.max_losses
+            if retryable and not spent:
+                pause_s = min(self._limits.retry_pause_s * 2 ** (row.attempt - 1), self._limits.max_pause_s)
+                values = {**error, "losses": losses, "ready_ms": NowMs() + round(1000 * pause_s)}
+                await _requeue(connection, job_id, row.workspace_id, values)
                 return True
             await _end(connection, job_id, fence, JobStatus.FAILED, error=error)
             await outbox.put(connection, job_id, "failed")

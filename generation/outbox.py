@@ -51,7 +51,8 @@ class Outbox:
         """Lease the oldest item that nobody holds, or None.
 
         Args:
-            platforms: beginnings of workspace ids (`slack` of `slack:T1`) that this deliverer reaches; None: all.
+            platforms: beginnings of workspace ids (`slack` of `slack:T1`) that this deliverer reaches;
+                None: all.
         """
         waiting = outbox.alias("waiting")
         is_waiting = [waiting.c.done_ms.is_(None), waiting.c.visible_ms <= NowMs()]

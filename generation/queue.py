@@ -113,6 +113,7 @@ class JobQueue(Leases):
                         connection, lane, user_id=user_id, cost=cost, user_weight=user_weight
                     ),
                     "attempt": 0,
+                    "losses": 0,
                     "fence": 0,
                     "lease_until_ms": 0,
                     "ready_ms": 0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,15 +14,25 @@ _FINAL = tuple(status for status in JobStatus if status.final)
 _CHUNK = 500  # bound parameters of one statement
 
 
-async def purge(connection: AsyncConnection, *, older_than_ms: int) -> list[str]:
+async def purge(connection: AsyncConnection, *, older_than_ms: int, keep: Sequence[str] = ()) -> list[str]:
     """Delete jobs that ended before `older_than_ms` (Unix ms) and whose end has been told.
+
+    Args:
+        connection: a write transaction.
+        older_than_ms: what ended later stays.
+        keep: users whose jobs stay whatever their age.
 
     Returns:
         Blobs of their pictures that no remaining job refers to, sorted. Source pictures belong to whoever
         stored them and are not named.
     """
     untold = exists().where(outbox.c.job_id == jobs.c.id, outbox.c.done_ms.is_(None))
-    old = jobs.c.status.in_(_FINAL) & (jobs.c.finished_ms < older_than_ms) & ~untold
+    old = (
+        jobs.c.status.in_(_FINAL)
+        & (jobs.c.finished_ms < older_than_ms)
+        & ~untold
+        & jobs.c.user_id.not_in(keep)
+    )
     return await _delete(connection, old, also_sources=False)
 
 

@@ -47,6 +47,7 @@ jobs = Table(
     Column("weight", Float, nullable=False),  # the workspace's share
     Column("virtual_finish", Float, nullable=False),  # order within the workspace
     Column("attempt", Integer, nullable=False),
+    Column("losses", Integer, nullable=False),  # attempts that ended with the worker, not with an error
     Column("fence", Integer, nullable=False),
     Column("worker_id", String(64)),
     Column("lease_until_ms", BigInteger, nullable=False),

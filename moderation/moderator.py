@@ -159,8 +159,8 @@ class Moderator:
                         rule.check(sample, scope, context)
                 except ModerationError as error:  # names a file or a model, never content
                     _LOG.error("rule %s cannot be loaded, everything is held: %s", name, error)
-                except Exception:
-                    _LOG.exception("rule %s cannot be loaded, everything is held", name)
+                except Exception as error:  # noqa: BLE001 - whatever it was, everything is held
+                    _LOG.error("rule %s cannot be loaded: %s", name, type(error).__name__)
                 else:
                     self._rules[name] = rule
             self._warm = len(self._rules) == len(self._names)

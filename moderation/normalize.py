@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 from moderation.confusables import EMOJI_WORDS, LEET, LOOKALIKES
 
+RUN = "run"  # the view in which word boundaries mean nothing
 MAX_CHARS = 4000  # of the original; longer texts are cut here and the moderator holds them
 _MAX_MASKED = 16
 
@@ -142,6 +143,7 @@ def normalize(text: str) -> Normalized:
     candidates = [base, folded, leet, leet_l, joined, closed, twice, once]
     if signs["spaced"]:  # "a n u d e" may begin with an article
         candidates.append(_substitute("article", spelled, _SPACED, _letters_after_article))
+        candidates.append(_run(spelled))
     if _SPACED_SIGNS.search(folded.text):
         spread = _substitute("spread", folded, _SPACED_SIGNS, _signs_joined)
         candidates.append(_substitute("spread", spread, _LEET_WORD, _read_leet))
@@ -288,7 +290,7 @@ def _fold(base: View, signs: dict[str, int]) -> View:
 def _substitute(
     name: str, view: View, pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str]
 ) -> View:
-    """Replace matches; a replacement's characters take the places of the characters they stand for, in order."""
+    """Replace matches; the new characters take the places of those they stand for, in order."""
     out: list[str] = []
     offsets: list[int] = []
     last = 0
@@ -322,6 +324,20 @@ def _read_leet(match: re.Match[str], one: str = "i") -> str:
 
 def _letters(match: re.Match[str]) -> str:
     return "".join(c for c in match.group() if c.isalpha())
+
+
+def _run(view: View) -> View:
+    """Only the letters that were pulled apart, run by run: where words began in them nobody can tell."""
+    out: list[str] = []
+    offsets: list[int] = []
+    for match in _SPACED.finditer(view.text):
+        for index in range(match.start(), match.end()):
+            if view.text[index].isalpha():
+                out.append(view.text[index])
+                offsets.append(view.offsets[index])
+        out.append(" ")
+        offsets.append(view.offsets[match.end() - 1])
+    return View(name=RUN, text="".join(out), offsets=tuple(offsets))
 
 
 def _signs_joined(match: re.Match[str]) -> str:

@@ -16,11 +16,12 @@ from pathlib import Path
 import ahocorasick
 
 from moderation.errors import PolicyError, RuleDataError
-from moderation.normalize import Normalized, View, plain, words
+from moderation.normalize import RUN, Normalized, View, plain, words
 from moderation.policy_file import Table, parse
 from moderation.types import Category
 
 _NEAR = 60  # characters on each side that count as near
+_UNBOUNDED = 4  # letters that a term needs to count inside a run of letters that were pulled apart
 _ADJACENT = 2  # words on each side that count as before and after
 _UNSPACED = re.compile("[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # no spaces between words
 _SEVERITIES = {"note": 0.3, "hold": 0.7, "block": 0.95}
@@ -93,7 +94,7 @@ class TermList:
         text = view.text
         for last, (term, indices) in self._automaton.iter(text):
             start, end = last + 1 - len(term), last + 1
-            if not _bounded(text, start, end):
+            if not _bounded(text, start, end) and not (name == RUN and len(term) >= _UNBOUNDED):
                 continue
             for index in indices:
                 entry = self.entries[index]

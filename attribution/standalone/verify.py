@@ -30,6 +30,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 FORMAT = "verso-evidence/1"
 REQUIRED = (
@@ -52,7 +53,7 @@ REQUIRED = (
     "verify.py",
 )
 OPTIONAL = ("match.json",)
-MAX_BUNDLE = 256 * 1024 * 1024  # bytes
+MAX_BUNDLE = 128 * 1024 * 1024  # bytes
 MAX_PIXELS = 40_000_000
 MAX_JSON = 16 * 1024 * 1024
 MAX_LEAF = 16_384
@@ -157,7 +158,7 @@ class _Checker:
             start=1,
         ):
             try:
-                steps.append(Step(number, title, True, action()))
+                steps.append(Step(number, title, True, _clean(action())))
             except FailedError as failure:
                 steps.append(Step(number, title, False, _clean(str(failure))))
             except Exception as error:  # noqa: BLE001 - whatever a hostile member provokes is a failed step
@@ -685,7 +686,7 @@ def _verifier_key(text: str) -> tuple[str, bytes]:
     name, _, rest = text.partition("+")
     digest, _, encoded = rest.partition("+")
     data = _base64(encoded)
-    if not name or any(ord(letter) <= 32 for letter in name) or len(data) != 33 or data[0] != 1:
+    if not name or " " in name or not name.isprintable() or len(data) != 33 or data[0] != 1:
         raise FailedError("the verifier key is malformed")
     if digest != _key_hash(name, data[1:]).hex():
         raise FailedError("the verifier key's hash does not belong to it")
@@ -814,7 +815,7 @@ def _read_credential(png: bytes) -> Credential:
     assertions = _assertions(claim, boxes)
     _check_binding(png, _object(assertions["c2pa.hash.data"]), place, 12 + len(manifest))
     certificates = _check_cose(_content(parts["c2pa.signature"], b"cbor"), claim_bytes)
-    names = certificates[0].subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    names = certificates[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     parameters = _object(_object(assertions["c2pa.actions.v2"]["actions"][0])["parameters"])
     return Credential(
         manifest=manifest,

@@ -43,6 +43,7 @@ for module in (imagine, screen, people, evidence, operate, bench):
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. An error is one line, never a traceback."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's waiting threads leave the cores to others
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     wants_json = "--json" in arguments

@@ -51,12 +51,11 @@ def _flat(figures: Mapping[str, object], prefix: str = "") -> list[tuple[str, ob
 @bench_app.command()
 def engine(as_json: AsJson = False) -> None:
     """Bit-exactness, the loop's overhead, and what the path outside the model adds to an image."""
+    from bot.bench import bench_path  # noqa: PLC0415 - brings torch
     from generation.bench import bench_engine  # noqa: PLC0415
 
-    from bot.bench import bench_path  # noqa: PLC0415 - brings torch
-
     errors.print("Measuring the engine on a tiny random model of the real architecture ...", style="dim")
-    figures = dict(bench_engine())
+    figures = dict(asyncio.run(bench_engine()))
     errors.print("Measuring the whole path with the embedded model ...", style="dim")
     figures |= asyncio.run(bench_path())
     show("Engine", figures, as_json=as_json)
@@ -94,9 +93,8 @@ def moderation(
     as_json: AsJson = False,
 ) -> None:
     """Speed of prompt moderation and, with labelled data, its accuracy."""
-    from moderation.bench import bench_moderation  # noqa: PLC0415
-
     from bot.compose import open_moderator  # noqa: PLC0415
+    from moderation.bench import bench_moderation  # noqa: PLC0415
 
     async def run() -> Mapping[str, object]:
         async with open_moderator(load_settings(), policy_path=None) as moderator:
@@ -111,6 +109,6 @@ def ack(
     as_json: AsJson = False,
 ) -> None:
     """How soon a command is acknowledged while others are being worked on."""
-    from bot.bench import bench_ack  # noqa: PLC0415
+    from bot.bench import bench_acknowledgement  # noqa: PLC0415
 
-    show("First acknowledgement", asyncio.run(bench_ack(in_flight)), as_json=as_json)
+    show("First acknowledgement", asyncio.run(bench_acknowledgement(in_flight)), as_json=as_json)

@@ -29,6 +29,7 @@ from bot.cli.output import (
 from bot.compose import App, open_app
 from bot.conversation import ImagineCommand, Origin, Progress, Reply
 from bot.platforms.terminal import TerminalPlatform
+from bot.serve import draw
 from bot.settings import load_settings
 from bot.usecases.outcomes import Accepted, Blocked, Held, ImagineOutcome, TermsRequired
 from bot.words import iso
@@ -142,13 +143,8 @@ async def _run(ask: Callable[[App], Awaitable[ImagineOutcome]], *, as_json: bool
             if not isinstance(outcome, Accepted):
                 return _refused(app, outcome, as_json=as_json)
             async with working(app):
-                await app.courier.announce(outcome_origin(outcome), outcome.job)
+                await app.courier.announce(outcome.job)
                 return await _finished(app, outcome, watch, bar, as_json=as_json)
-
-
-def outcome_origin(outcome: Accepted) -> Origin:
-    """The origin that an accepted job answers to."""
-    return Origin.from_bytes(outcome.job.reply_to)
 
 
 @contextlib.asynccontextmanager
@@ -156,7 +152,7 @@ async def working(app: App) -> AsyncIterator[None]:
     """A local worker and courier for the terminal's jobs, beside any running `verso serve`."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(app.worker(workspace="terminal").run(stop))
+        tasks.create_task(draw(app, stop, workspace="terminal"))
         tasks.create_task(app.courier.run(stop))
         try:
             yield
@@ -215,8 +211,9 @@ async def _finished(app: App, outcome: Accepted, watch: _Watch, bar: JobProgress
 
 
 def _show(outcome: Accepted, images: tuple[DrawnImage, ...], paths: dict[str, Path]) -> None:
-    for image in images:
-        console.print(half_blocks(image.png))
+    if console.color_system is not None:  # without colors it would be a gray block
+        for image in images:
+            console.print(half_blocks(image.png))
     for note in dict.fromkeys(image.note for image in images if image.note):
         console.print(note, style="yellow", markup=False)
     show_fields("", card_fields(model=outcome.model, license_=outcome.license, images=images))

@@ -77,9 +77,14 @@ async def _serve(settings: Settings, *, engine: bool, platforms: bool) -> None:
     async with open_app(settings, platforms=[TerminalPlatform()]) as app:
         try:
             await serve(app, stop, engine=engine, platforms=platforms)
-        except* Exception as group:
-            raise group.exceptions[0] from None  # one clear reason; the others were cancelled by it
+        except ExceptionGroup as group:
+            raise _first(group) from None  # one clear reason; the others were cancelled by it
     errors.print("Stopped; what was queued stays queued.", style="dim")
+
+
+def _first(group: ExceptionGroup[Exception]) -> Exception:
+    reason = group.exceptions[0]
+    return _first(reason) if isinstance(reason, ExceptionGroup) else reason
 
 
 def migrate_command() -> None:

@@ -97,6 +97,7 @@ class JobProgress:
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[wait]}"),
             console=errors,
+            transient=True,  # a finished bar says nothing that the picture does not
             disable=not enabled,
         )
         self._task = self._bar.add_task("waiting", total=1.0, wait="")

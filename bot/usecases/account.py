@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -18,6 +18,7 @@ from generation.errors import BlobMissingError
 from generation.queue import JobQueue
 from moderation.decisions import Decisions
 from moderation.reviews import Reviews
+from moderation.strikes import Strikes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,13 +56,17 @@ class Accounts:
         releases: Releases,
         decisions: Decisions,
         reviews: Reviews,
+        strikes: Strikes,
         queue: JobQueue,
         posts: Posts,
         blobs: BlobStore,
+        forget_pictures: Callable[[Sequence[str]], None],
     ) -> None:
         self._engine, self._vault, self._ledger = engine, vault, ledger
         self._acceptances, self._releases, self._decisions = acceptances, releases, decisions
-        self._reviews, self._queue, self._posts, self._blobs = reviews, queue, posts, blobs
+        self._reviews, self._strikes, self._queue = reviews, strikes, queue
+        self._posts, self._blobs = posts, blobs
+        self._forget_pictures = forget_pictures  # the look-up's index in memory
 
     async def show(self, subject: str) -> AccountView:
         """The usage log of a person, oldest first.
@@ -71,8 +76,10 @@ class Accounts:
         """
         identity = await self._vault.identity(subject)
         lines = []
-        for stored in await self._ledger.entries(subject):
-            opening = await self._ledger.opening(stored.entry.id) if stored.entry.commitments else None
+        entries = await self._ledger.entries(subject)
+        openings = await self._ledger.openings([stored.entry.id for stored in entries])
+        for stored in entries:
+            opening = openings.get(stored.entry.id)
             lines.append(
                 LogLine(
                     at_ms=stored.entry.at_ms,
@@ -112,6 +119,7 @@ class Accounts:
             LegalHoldError: a disputed picture keeps this person's record for now.
         """
         await self._ledger.append(EventKind.ERASED, subject=subject)
+        pictures = [release.image_id for release in await self._releases.of_subject(subject)]
         async with self._engine.begin() as connection:
             blobs = [
                 *await self._queue.forget(subject, connection=connection),
@@ -119,8 +127,10 @@ class Accounts:
             ]
             await self._decisions.forget(subject, connection=connection)
             await self._reviews.forget(subject, connection=connection)
+            await self._strikes.forget(subject, connection=connection)
             await self._posts.forget(subject, connection=connection)
             await self._vault.erase(subject, connection=connection)
+        self._forget_pictures(pictures)
         for blob in blobs:
             try:
                 await self._blobs.delete(blob)

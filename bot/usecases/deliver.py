@@ -8,8 +8,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from generation.progress import ProgressBoard
-
 from attribution.errors import AttributionError, ErasedError
 from attribution.releases import Releases
 from bot.card import DrawnImage
@@ -23,6 +21,7 @@ from generation.catalog import Catalog
 from generation.errors import GenerationError
 from generation.job import Job
 from generation.outbox import Outbox, OutboxItem
+from generation.progress import ProgressBoard
 from generation.queue import JobQueue
 from moderation.types import Verdict
 
@@ -63,10 +62,13 @@ class Courier:
         self._releases, self._catalog = releases, catalog
         self._posts, self._progress, self._replies = posts, progress, replies
         self._platforms = platforms
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._drawn = asyncio.Event()  # this process has drawn something: look into the outbox now
+        self._told = asyncio.Condition()  # this process has told somebody something
 
-    async def announce(self, origin: Origin, job: Job) -> None:
+    async def announce(self, job: Job) -> None:
         """Post the placeholder of an accepted job and keep it moving. Failing to is no failure of the job."""
+        origin = Origin.from_bytes(job.reply_to)
         platform = self._platforms.get(origin.platform)
         if platform is None:
             return
@@ -78,9 +80,9 @@ class Courier:
         if post is None:
             return
         await self._posts.put(job.id, subject=job.user_id, post=post, state="waiting")
-        task = asyncio.create_task(self._pump(platform, post, job.id))
-        self._pumps.add(task)
-        task.add_done_callback(self._pumps.discard)
+        task = asyncio.create_task(self._follow(platform, post, job.id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def notify(self, origin: Origin, reply: Reply) -> None:
         """Tell a requester something in private, best effort."""
@@ -107,10 +109,13 @@ class Courier:
             item = await self._outbox.claim(platforms=tuple(self._platforms))
             if item is not None:
                 await self._carry(item)
+                async with self._told:
+                    self._told.notify_all()
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), IDLE_S)
-        for task in tuple(self._pumps):
+                await asyncio.wait_for(self._drawn.wait(), IDLE_S)
+            self._drawn.clear()
+        for task in tuple(self._tasks):
             task.cancel()
 
     async def settled(self, job_id: str) -> Settled:
@@ -119,12 +124,28 @@ class Courier:
             job = await self._queue.get(job_id)
             if job is None or (job.status.final and await self._outbox.is_done(job_id)):
                 break
-            await asyncio.sleep(IDLE_S)
+            async with self._told:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._told.wait(), IDLE_S)
         stored = await self._posts.get(job_id)
         if job is None:
             return Settled(images=(), verdicts=(), post=None)
         images, verdicts = await self._finisher.of_job(job)
         return Settled(images=images, verdicts=verdicts, post=stored[0] if stored else None)
+
+    async def _follow(self, platform: Platform, post: str, job_id: str) -> None:
+        """Keep the placeholder moving, and wake the courier as soon as the job is drawn here."""
+        watching = asyncio.create_task(self._watch(job_id))
+        try:
+            await self._pump(platform, post, job_id)
+        finally:
+            watching.cancel()
+            self._drawn.set()
+
+    async def _watch(self, job_id: str) -> None:
+        async for _ in self._progress.watch(job_id):
+            pass
+        self._drawn.set()
 
     async def _carry(self, item: OutboxItem) -> None:
         try:
@@ -140,7 +161,8 @@ class Courier:
                 "delivery of job %s failed (attempt %d): %s", item.job_id, item.attempt, type(error).__name__
             )
             log.debug("delivery failed", exc_info=error)
-            if item.attempt >= MAX_ATTEMPTS:
+            hopeless = isinstance(error, PlatformError) and not error.retryable
+            if hopeless or item.attempt >= MAX_ATTEMPTS:
                 await self._outbox.done(item)
             else:
                 await self._outbox.retry(item, min(MAX_WAIT_S, 2.0**item.attempt))

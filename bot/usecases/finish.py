@@ -127,7 +127,7 @@ class Finisher:
         pixels = pixels_of(png)
         # The invisible mark of the posted copy will be embedded here, before metadata and signature.
         signed = await asyncio.to_thread(
-            self._sign, job, stored, png, pixels=pixels, image_id=image_id, accepted_leaf=accepted_leaf
+            self.stamp, job, stored, png, pixels=pixels, image_id=image_id, accepted_leaf=accepted_leaf
         )
         blob = await self._blobs.put(await self._vault.seal(job.user_id, signed.data))
         release = await self._releases.release(
@@ -160,6 +160,9 @@ class Finisher:
                 sidecar=signed.sidecar,
             )
         )
+        if release.blob != blob:  # a rival was faster: its file is the one that the record knows
+            await self._blobs.delete(blob)
+            return release, await self._vault.unseal(job.user_id, await self._blobs.get(release.blob))
         return release, signed.data
 
     async def _moderation(self, job: Job) -> tuple[Mapping[str, Json], ...]:
@@ -184,7 +187,7 @@ class Finisher:
             for decision in await self._decisions.of_job(job.id)
         )
 
-    def _sign(
+    def stamp(
         self,
         job: Job,
         stored: StoredImage,
@@ -194,6 +197,7 @@ class Finisher:
         image_id: str,
         accepted_leaf: bytes,
     ) -> Signed:
+        """Write the metadata of a picture, then sign it; blocking."""
         model = self._catalog.get(job.request.model_id)
         license_ = self._licenses.get(model.license_id)
         described = write_metadata(

@@ -26,10 +26,9 @@ from bot.usecases.outcomes import (
 from bot.usecases.quota import Quota
 from bot.usecases.request import (
     MAX_SEED,
-    REVIEW_DEADLINE_MS,
     clean_prompt,
     dedupe_key_of,
-    now_ms,
+    hours_from_now,
     request_fields,
     scope_of,
     subject_of,
@@ -112,7 +111,12 @@ class Imagine:
         await self._acceptances.accept(
             subject,
             license_,
-            origin={"platform": origin.platform, "workspace": origin.workspace_id, "event": origin.event_id},
+            origin={
+                "platform": origin.platform,
+                "workspace_id": origin.workspace_id,
+                "user_id": origin.user_id,
+                "user_name": origin.user_name,
+            },
         )
         return license_
 
@@ -123,8 +127,15 @@ class Imagine:
         if command is None:
             return None
         await self.accept_terms(origin, model_id=command.model_id)
-        # The fresh event carries the fresh reply token; the old event id keeps a double click single.
-        return await self(replace(command, origin=replace(origin, event_id=command.origin.event_id)))
+        # The click carries the fresh reply token; the old event id keeps a double click single, and what was
+        # asked for in private stays private.
+        parked = command.origin
+        answer_to = replace(origin, event_id=parked.event_id, private=parked.private)
+        return await self(replace(command, origin=answer_to))
+
+    async def seen(self, event_id: str) -> bool:
+        """Whether a Slack event has become a job already."""
+        return await self._queue.find(f"slack:{event_id}") is not None
 
     async def drop(self, origin: Origin, parked_id: str) -> None:
         """Forget a parked command whose terms were declined."""
@@ -242,7 +253,7 @@ class Imagine:
                 job_id=job_id,
             )
         if verdict.action is Action.HOLD:
-            deadline = now_ms() + REVIEW_DEADLINE_MS
+            deadline = hours_from_now(self._moderator.policy.appeal_hours)
             review = await self._reviews.open_(
                 decision_id=decision,
                 subject=subject,

@@ -14,12 +14,16 @@ from moderation.types import Scope
 
 MAX_PROMPT = 2000  # characters
 MAX_SEED = 2**32 - 1
-REVIEW_DEADLINE_MS = 48 * 3600 * 1000  # a moderator decides within
 
 
 def now_ms() -> int:
     """The time, Unix milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def hours_from_now(hours: float) -> int:
+    """A deadline, Unix milliseconds."""
+    return now_ms() + round(hours * 3_600_000)
 
 
 def clean_prompt(text: str, *, field: str = "prompt") -> str:

@@ -13,10 +13,11 @@ from bot.errors import NotFoundError, UsageError
 from bot.posts import Posts, command_from_bytes, command_to_bytes
 from bot.usecases.imagine import Imagine
 from bot.usecases.outcomes import Accepted
-from bot.usecases.request import REVIEW_DEADLINE_MS, now_ms, subject_of
+from bot.usecases.request import hours_from_now, subject_of
 from generation.queue import JobQueue
 from moderation.decisions import Decisions
 from moderation.errors import ReviewMissingError
+from moderation.moderator import Moderator
 from moderation.reviews import Outcome, Review, Reviews
 from moderation.strikes import Strikes
 from moderation.types import Action, Category, Verdict
@@ -75,6 +76,7 @@ class ReviewRoom:
     def __init__(
         self,
         *,
+        moderator: Moderator,
         reviews: Reviews,
         strikes: Strikes,
         decisions: Decisions,
@@ -85,7 +87,7 @@ class ReviewRoom:
         queue: JobQueue,
     ) -> None:
         self._reviews, self._strikes, self._imagine = reviews, strikes, imagine
-        self._decisions = decisions
+        self._decisions, self._moderator = decisions, moderator
         self._ledger, self._vault, self._posts, self._queue = ledger, vault, posts, queue
 
     async def pending(self, origin: Origin) -> ReviewList | NotModerator:
@@ -150,7 +152,7 @@ class ReviewRoom:
         command = await self._posts.unpark(decision_id, subject=subject)
         if command is None:
             raise NotFoundError("block that can still be appealed", decision_id)
-        deadline = now_ms() + REVIEW_DEADLINE_MS
+        deadline = hours_from_now(self._moderator.policy.appeal_hours)
         payload = command_to_bytes(command) + b"\n" + text[:500].encode("utf-8", "replace")
         review = await self._reviews.open_(
             decision_id=decision_id,

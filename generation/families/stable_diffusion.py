@@ -169,8 +169,8 @@ class LoadedStableDiffusion:
             "noise_scheduler_sha256": config_sha256(row.noise_scheduler),
             "dtype": str(row.latents.dtype).removeprefix("torch."),
             "attention": type(next(iter(self.components.unet.attn_processors.values()))).__name__,
-            "embeddings_sha256": _digest(row.embeddings),
-            "latents_sha256": _digest(row.latents),
+            "embeddings_sha256": tensor_sha256(row.embeddings),
+            "latents_sha256": tensor_sha256(row.latents),
         }
 
     def encode(self, text: str) -> tuple[torch.Tensor, int]:
@@ -217,7 +217,8 @@ class LoadedStableDiffusion:
         picture = ImageOps.fit(
             Image.fromarray(source), (request.width, request.height), Image.Resampling.LANCZOS
         )
-        values = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255.0).permute(2, 0, 1)[None]
+        # The very strides of diffusers' image processor: convolutions choose their arithmetic by them.
+        values = torch.from_numpy(np.stack([np.asarray(picture, np.float32) / 255.0]).transpose(0, 3, 1, 2))
         vae = self.components.vae
         placed = (2.0 * values - 1.0).to(self.components.device, self.components.dtype)
         clean: torch.Tensor = vae.encode(placed).latent_dist.sample(generator)
@@ -267,7 +268,9 @@ class LoadedStableDiffusion:
         parts = self.components
         channels = parts.vae.config.latent_channels
         generator = torch.Generator("cpu").manual_seed(0)
-        latents = torch.randn((4, channels, 8, 8), generator=generator).to(parts.device, parts.dtype)
+        coarse = torch.randn((16, channels, 2, 2), generator=generator)  # latents of real pictures are smooth
+        smooth = torch.nn.functional.interpolate(coarse, size=(8, 8), mode="bilinear")
+        latents = smooth.to(parts.device, parts.dtype)
         pictures = parts.vae.decode(latents / parts.vae.config.scaling_factor, return_dict=False)[0]
         colors = torch.nn.functional.avg_pool2d(pictures.float() * 0.5 + 0.5, self._scale)
         known = latents.float().permute(0, 2, 3, 1).reshape(-1, channels).cpu()
@@ -289,6 +292,6 @@ def to_pixels(picture: torch.Tensor) -> Pixels:
     return pixels
 
 
-def _digest(tensor: torch.Tensor) -> str:
+def tensor_sha256(tensor: torch.Tensor) -> str:
     """Hex SHA-256 of the tensor's bytes, row-major, little-endian as all our platforms are."""
     return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()

@@ -1,4 +1,4 @@
-"""Builds a small random model of the real Stable Diffusion architecture: for benchmarks, self-tests and tests.
+"""Builds a small random model of the real Stable Diffusion architecture, for benchmarks and tests.
 
 It draws colored noise, but through every line that a trained model would take.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from generation.card import ModelCard, weights_digest
 from generation.families.offline import quiet_and_offline
@@ -31,10 +32,11 @@ def build_tiny_model(
         A card called "tiny" for pictures of 64x64 px and up.
     """
     quiet_and_offline()
-    import torch  # noqa: PLC0415 - heavy
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel  # noqa: PLC0415
+    import diffusers  # noqa: PLC0415 - heavy, and only after `quiet_and_offline`
+    import torch  # noqa: PLC0415
     from transformers import CLIPTextConfig, CLIPTextModel  # noqa: PLC0415
 
+    library: Any = diffusers  # its classes are built by mixins at run time, so their types cannot be checked
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = _write_tokenizer(folder / "tokenizer")
     levels = len(channels)
@@ -53,7 +55,7 @@ def build_tiny_model(
                 pad_token_id=vocabulary - 1,
             )
         )
-        unet = UNet2DConditionModel(
+        unet = library.UNet2DConditionModel(
             sample_size=16,
             in_channels=4,
             out_channels=4,
@@ -65,7 +67,7 @@ def build_tiny_model(
             down_block_types=(*["CrossAttnDownBlock2D"] * (levels - 1), "DownBlock2D"),
             up_block_types=("UpBlock2D", *["CrossAttnUpBlock2D"] * (levels - 1)),
         )
-        vae = AutoencoderKL(
+        vae = library.AutoencoderKL(
             block_out_channels=(8, 8, 8, 8),
             norm_num_groups=8,
             latent_channels=4,
@@ -74,7 +76,7 @@ def build_tiny_model(
             up_block_types=("UpDecoderBlock2D",) * 4,
             sample_size=128,
         )
-    noise_scheduler = DDIMScheduler(
+    noise_scheduler = library.DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
         beta_schedule="scaled_linear",
@@ -82,11 +84,18 @@ def build_tiny_model(
         set_alpha_to_one=False,
         steps_offset=1,
     )
-    parts = {"text_encoder": text_encoder, "unet": unet, "vae": vae, "scheduler": noise_scheduler}
+    parts: dict[str, Any] = {
+        "text_encoder": text_encoder,
+        "unet": unet,
+        "vae": vae,
+        "scheduler": noise_scheduler,
+    }
     for name, part in parts.items():
         part.save_pretrained(folder / name)
     classes = {"text_encoder": "transformers", "tokenizer": "transformers"}
-    index = {name: [classes.get(name, "diffusers"), type(part).__name__] for name, part in parts.items()}
+    index: dict[str, list[str | None]] = {
+        name: [classes.get(name, "diffusers"), type(part).__name__] for name, part in parts.items()
+    }
     index |= {"tokenizer": ["transformers", "CLIPTokenizer"], "safety_checker": [None, None]}
     index |= {"feature_extractor": [None, None]}
     (folder / "model_index.json").write_text(

@@ -1,1 +1,1 @@
-"""The embedded sticker model: credited pictures are laid out in code and redrawn by a small diffusion model."""
+"""The embedded sticker model: credited pictures, laid out in code, redrawn by a small diffusion model."""

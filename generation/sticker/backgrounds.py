@@ -151,7 +151,8 @@ def _sunset(canvas: _Canvas) -> Image.Image:
         [(0, (92, 62, 138)), (0.3, (206, 92, 122)), (0.58, (255, 190, 100)), (1, (255, 206, 120))]
     )
     draw, unit = ImageDraw.Draw(image), canvas.unit
-    x, y, r = canvas.rng.uniform(0.2, 0.8) * canvas.width, 0.58 * canvas.height, 30 * unit
+    side = canvas.rng.choice((0.16, 0.84))  # beside what stands in the middle
+    x, y, r = side * canvas.width, 0.58 * canvas.height, 30 * unit
     draw.ellipse((x - r, y - r, x + r, y + r), fill=(255, 236, 156))
     draw.rectangle((0, y, canvas.width, canvas.height), fill=(88, 54, 104))
     for band in range(6):

@@ -47,6 +47,8 @@ GROUNDS: Mapping[str, Rgb] = {
 
 _NEUTRAL_CHROMA = 0.045
 _PALE = 0.05
+_OPAQUE = 60  # alpha
+_SAME_HUE = 0.5  # radians
 _OKLAB_LMS = np.array(
     [
         [0.4122214708, 0.5363325363, 0.0514459929],
@@ -86,7 +88,7 @@ def shade(color: str, table: Mapping[str, Rgb]) -> Rgb:
     return (red, green, blue)
 
 
-def _to_oklab(rgb: Floats) -> Floats:
+def _to_oklab(rgb: npt.NDArray[np.floating]) -> Floats:
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
     out: Floats = (np.cbrt(linear @ _OKLAB_LMS.T) @ _OKLAB.T).astype(np.float32)
     return out
@@ -101,8 +103,8 @@ def _to_rgb(lab: Floats) -> Floats:
 def recolor(picture: Pixels, color: str) -> Pixels:
     """Give a cut-out another color.
 
-    The pixels around the picture's main hue are moved to the new one; a leaf on an apple, eyes and outlines stay.
-    A picture without color (a white plate) is tinted as a whole.
+    The pixels around the picture's main hue are moved to the new one; a leaf on an apple, eyes and outlines
+    stay. A picture without color (a white plate) is tinted as a whole.
 
     Args:
         picture: (H, W, 4) RGBA.
@@ -115,8 +117,8 @@ def recolor(picture: Pixels, color: str) -> Pixels:
     target_chroma, target_hue = float(np.hypot(target[1], target[2])), np.arctan2(target[2], target[1])
     lab = _to_oklab(picture[..., :3].astype(np.float32) / 255)
     light, chroma, hue = lab[..., 0], np.hypot(lab[..., 1], lab[..., 2]), np.arctan2(lab[..., 2], lab[..., 1])
-    opaque = (picture[..., 3] > 60).astype(np.float32)  # soft edges keep their alpha; they must not vote
-    body, main_hue = _body(light, chroma, hue, opaque)
+    opaque = (picture[..., 3] > _OPAQUE).astype(np.float32)  # soft edges keep their alpha; they must not vote
+    body, main_hue = _body(light, chroma, hue, opaque, target_hue=float(target_hue))
     total = float((body * opaque).sum()) + 1e-6
     mean_light = float((body * opaque * light).sum()) / total
     mean_chroma = max(float((body * opaque * chroma).sum()) / total, 1e-3)
@@ -135,9 +137,13 @@ def recolor(picture: Pixels, color: str) -> Pixels:
 
 
 def _body(
-    light: Floats, chroma: Floats, hue: npt.NDArray[np.float64], opaque: Floats
+    light: Floats, chroma: Floats, hue: Floats, opaque: Floats, *, target_hue: float
 ) -> tuple[Floats, float]:
-    """How much each pixel belongs to the colored body (0..1), and the body's hue in radians."""
+    """How much each pixel belongs to the colored body (0..1), and the body's hue in radians.
+
+    Where the largest of several areas has the wanted hue already (the windows of a bus to be blue), the
+    second largest is taken.
+    """
     weight = np.where(chroma > _NEUTRAL_CHROMA, chroma, 0) * opaque
     if float((chroma > _NEUTRAL_CHROMA)[opaque > 0].mean() if opaque.any() else 0) < 0.12:
         return _all_but_lines(light, opaque), 0.0
@@ -145,9 +151,15 @@ def _body(
     smooth = (
         bins + 0.7 * (np.roll(bins, 1) + np.roll(bins, -1)) + 0.3 * (np.roll(bins, 2) + np.roll(bins, -2))
     )
-    peak = (int(smooth.argmax()) + 0.5) / 48 * 2 * np.pi - np.pi
+    centers = (np.arange(48) + 0.5) / 48 * 2 * np.pi - np.pi
+    peak = float(centers[smooth.argmax()])
+    if abs(np.angle(np.exp(1j * (peak - target_hue)))) < _SAME_HUE:
+        apart = np.abs(np.angle(np.exp(1j * (centers - peak))))
+        others = np.where(apart > 1.2, smooth, 0)
+        if bins[apart < 0.9].sum() < 0.5 * bins.sum() and others.max() > 0.3 * smooth.max():
+            peak = float(centers[others.argmax()])
     away = np.abs(np.angle(np.exp(1j * (hue - peak))))
-    if float(weight.sum()) < _PALE * float(opaque.sum()):  # pale: hues are noise there, as in a white rabbit's fur
+    if float(weight.sum()) < _PALE * float(opaque.sum()):  # pale: hues are noise, as in a white rabbit's fur
         return _all_but_lines(light, opaque), peak
     near = weight * (away < 0.9)
     main = float(np.angle((near * np.exp(1j * hue)).sum()))

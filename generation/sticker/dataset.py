@@ -116,13 +116,14 @@ def write_pictures(records: Sequence[Record], out: Path) -> int:
         How many pictures were written; exact duplicates and almost empty pictures are dropped.
     """
     out.mkdir(parents=True, exist_ok=True)
-    captions, credit_lines = [], []
+    captions: list[dict[str, object]] = []
+    credit_lines: list[dict[str, object]] = []
     seen: set[str] = set()
     with zipfile.ZipFile(out / "images_128.zip", "w", zipfile.ZIP_STORED) as archive:
         for record in track(records, description="rendering pictures"):
             picture = render(record.data, vector=record.vector, edge=TRAINING_EDGE)
             digest = hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()
-            if digest in seen or (np.asarray(picture)[..., 3] > 24).mean() < 0.02:  # noqa: PLR2004 - nothing to see
+            if digest in seen or (np.asarray(picture)[..., 3] > 24).mean() < 0.02:
                 continue
             seen.add(digest)
             number = len(captions)
@@ -147,7 +148,9 @@ def write_pictures(records: Sequence[Record], out: Path) -> int:
                     "title": record.title,
                     "author": record.source.author,
                     "license": record.source.license,
-                    "source_package": f"npm:{record.source.package}",
+                    "source_package": record.source.package
+                    if record.source.kind == "own"
+                    else f"npm:{record.source.package}",
                     "source_version": record.source.version,
                     "source_file": record.file,
                     "upstream": record.source.upstream,
@@ -172,7 +175,8 @@ def sentence_encoder() -> Embed:
 
     def embed(texts: Sequence[str]) -> npt.NDArray[np.float32]:
         vectors = np.asarray(encoder.encode(list(texts)), np.float32)
-        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        unit: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+        return unit
 
     return embed
 

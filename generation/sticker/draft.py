@@ -15,7 +15,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from generation.sticker.backgrounds import SCENES, Scenery, paint
 from generation.sticker.colors import Pixels, recolor
-from generation.sticker.layout import Placement, Shape, arrange
+from generation.sticker.geometry import Placement, Shape
+from generation.sticker.layout import arrange
 from generation.sticker.prompt import Layout, Size
 from generation.sticker.references import Reference, References
 from generation.sticker.vocabulary import UPWARD
@@ -82,7 +83,8 @@ def plan(
             rng=rng,
         )
         placements = tuple(
-            replace(p, mirrored=shapes[p.item][0].mirrors and rng.random() < _MIRRORED_SHARE) for p in placements
+            replace(p, mirrored=shapes[p.item][0].mirrors and rng.random() < _MIRRORED_SHARE)
+            for p in placements
         )
     return Plan(
         parts=tuple(parts),
@@ -168,7 +170,8 @@ def draw(planned: Plan, *, references: References, scale: int = 1) -> Draft:
 def _cutout(index: int, part: Part, planned: Plan, scale: int, references: References) -> Pixels:
     """A part's trimmed and recolored picture, drawn large enough for its largest place."""
     largest = max(
-        (max(p.width, p.height) * scale for p in planned.placements if p.item == index), default=_MEASURED_EDGE
+        (max(p.width, p.height) * scale for p in planned.placements if p.item == index),
+        default=_MEASURED_EDGE,
     )
     edge = _MEASURED_EDGE if part.reference.vector else _BITMAP_EDGE
     while edge < largest and edge < _LARGEST_EDGE:

@@ -198,7 +198,8 @@ def _svg(icon: Mapping[str, object], table: Mapping[str, object]) -> str:
         str(icon.get(key, table.get(key, fallback)))
         for key, fallback in (("left", 0), ("top", 0), ("width", 16), ("height", 16))
     )
-    return f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{box}">{icon["body"]}</svg>'
+    spaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    return f'<svg {spaces} viewBox="{box}">{icon["body"]}</svg>'
 
 
 def _read_own(source: Source) -> Iterator[Record]:

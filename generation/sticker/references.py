@@ -38,7 +38,9 @@ class Reference:
     id: str
     title: str  # lower case
     keywords: tuple[str, ...]
-    group: int | None  # emojibase: 0 faces, 1 people, 3 animals, 4 food, 5 travel, 6 activities, 7 objects, 8 signs
+    group: (
+        int | None
+    )  # emojibase: 0 faces, 1 people, 3 animals, 4 food, 5 travel, 6 activities, 7 objects, 8 signs
     source: Source
     file: str
     seat: float | None = None  # height of the surface things stand on, 0 = top edge of the picture
@@ -83,7 +85,9 @@ class References:
         by_title: dict[str, list[Reference]] = {}
         for reference in self.all:
             by_title.setdefault(reference.title, []).append(reference)
-        self.by_title: Mapping[str, tuple[Reference, ...]] = {key: tuple(found) for key, found in by_title.items()}
+        self.by_title: Mapping[str, tuple[Reference, ...]] = {
+            key: tuple(found) for key, found in by_title.items()
+        }
         self._pictures: OrderedDict[tuple[str, int], npt.NDArray[np.uint8]] = OrderedDict()
 
     def __enter__(self) -> Self:

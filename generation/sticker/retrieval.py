@@ -1,4 +1,4 @@
-"""Finds the reference titles that fit a subject's words: word overlap with idf, the head noun, and embeddings."""
+"""Finds the reference titles that fit a subject's words, by word overlap with idf and by embeddings."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from generation.sticker.aliases import ALIASES, KIN
 from generation.sticker.references import References
-from generation.sticker.vocabulary import ALIASES, COLOR_WORDS, FILLERS, KIN
+from generation.sticker.vocabulary import COLOR_WORDS, FILLERS
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 """Texts -> (n, 512) float32 unit vectors of the encoder that made the shipped title vectors."""
@@ -31,6 +32,15 @@ _SIGNS = 8
 _PEOPLE = 1
 
 
+_IRREGULAR = {
+    "mice": "mouse", "geese": "goose", "wolves": "wolf", "leaves": "leaf", "knives": "knife",
+    "feet": "foot", "teeth": "tooth", "children": "child", "men": "man", "women": "woman",
+    "people": "person", "loaves": "loaf", "buses": "bus", "potatoes": "potato", "tomatoes": "tomato",
+    "octopi": "octopus", "cacti": "cactus", "shoes": "shoe", "cookies": "cookie", "scarves": "scarf",
+    "fairies": "fairy", "elves": "elf", "lens": "lens",
+}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
     """A title and how well it fits."""
@@ -42,26 +52,20 @@ class Match:
 
 def singular(word: str) -> str:
     """The likely singular of an English word, in lower case."""
-    irregular = {
-        "mice": "mouse", "geese": "goose", "wolves": "wolf", "leaves": "leaf", "knives": "knife", "feet": "foot",
-        "teeth": "tooth", "children": "child", "men": "man", "women": "woman", "people": "person", "loaves": "loaf",
-        "buses": "bus", "potatoes": "potato", "tomatoes": "tomato", "octopi": "octopus", "cacti": "cactus",
-        "shoes": "shoe", "cookies": "cookie", "scarves": "scarf", "fairies": "fairy", "elves": "elf", "lens": "lens",
-    }  # fmt: skip
-    if word in irregular:
-        return irregular[word]
-    if word.endswith("ies") and len(word) > 4:  # noqa: PLR2004 - "pies" is a pie
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
+    if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("shes", "ches", "xes", "sses", "zes")):
         return word[:-2]
-    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:  # noqa: PLR2004 - "gas"
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")) and len(word) > 3:
         return word[:-1]
     return word
 
 
 def tokens(text: str) -> list[str]:
     """The meaning words of a text, singular."""
-    return [singular(word) for word in _WORDS.findall(text.lower()) if word not in FILLERS or word in {"plain"}]
+    return [singular(word) for word in _WORDS.findall(text.lower()) if word not in FILLERS]
 
 
 def head(text: str) -> str:
@@ -79,7 +83,7 @@ def alias(text: str, titles: Collection[str]) -> str:
         if candidate in ALIASES:
             return ALIASES[candidate]
     words = plain.split()
-    if len(words) > 1 and words[-1] in ALIASES:
+    if len(words) > 1 and " " not in ALIASES.get(words[-1], " "):  # "race car", but no "dragon red apple"
         return " ".join([*words[:-1], ALIASES[words[-1]]])
     return text
 
@@ -95,18 +99,22 @@ class Retrieval:
         self._names = [frozenset(tokens(title)) for title in self._titles]
         self._heads = [singular(head(title)) for title in self._titles]
         self._keywords = [frozenset(t for word in first.keywords for t in tokens(word)) for first in firsts]
-        counted = Counter(word for name, more in zip(self._names, self._keywords, strict=True) for word in name | more)
+        counted = Counter(
+            word for name, more in zip(self._names, self._keywords, strict=True) for word in name | more
+        )
         self._idf = {word: math.log(1 + len(self._titles) / (1 + n)) for word, n in counted.items()}
         self._rare = math.log(1 + len(self._titles))
-        self._penalty = np.array(
+        self._penalty: npt.NDArray[np.float32] = np.array(
             [
-                _SIGN_PENALTY if first.group == _SIGNS or "o'clock" in first.title or "-thirty" in first.title else 0.0
+                _SIGN_PENALTY
+                if first.group == _SIGNS or "o'clock" in first.title or "-thirty" in first.title
+                else 0.0
                 for first in firsts
             ],
             np.float32,
         )
         # Single-person pictures have many variants ("man: red hair"); the plain one comes first.
-        self._penalty += np.array([0.02 * max(0, len(name) - 1) for name in self._names], np.float32)
+        self._penalty += np.array([0.02 * max(0, len(name) - 1) for name in self._names], dtype=np.float32)
         self._vectors = references.vectors if embed else None
         self._rows = (
             np.array([self._vectors.titles.index(title) for title in self._titles]) if self._vectors else None
@@ -124,15 +132,16 @@ class Retrieval:
         wanted = tokens(named)
         if not wanted:
             return ()
-        kin = KIN.get(singular(head(named)), "")
+        kin = KIN.get(text.lower().strip()) or KIN.get(singular(head(named)), "")
         if named not in self._set and kin in self._set:
             return (Match(title=kin, score=KNOWN - 0.1, known=kin == named),)
         exact = named if named in self._titles else None
         words = self._word_scores(wanted, singular(head(named)))
         meaning = self._meaning_scores(text, named)
-        score = 0.62 * words + 0.55 * np.maximum(0, meaning) - self._penalty
         if self._vectors is None:
             score = 1.05 * words - self._penalty
+        else:
+            score = 0.62 * words + 0.55 * np.maximum(0, meaning) - self._penalty
         if color:
             spoken = {word for word, name in COLOR_WORDS.items() if name.split()[-1] == color.split()[-1]}
             score += 0.12 * np.array([bool(spoken & name) for name in self._names], np.float32)
@@ -145,7 +154,7 @@ class Retrieval:
             Match(
                 title=self._titles[i],
                 score=float(score[i]),
-                known=bool(words[i] >= 0.5 and score[i] >= KNOWN - 0.1)  # noqa: PLR2004 - its head noun is there
+                known=bool(words[i] >= 0.5 and score[i] >= KNOWN - 0.1)
                 or bool(meaning[i] >= KNOWN_BY_MEANING and words[i] > 0)
                 or bool(meaning[i] >= KNOWN_BY_MEANING + 0.12),
             )
@@ -159,12 +168,13 @@ class Retrieval:
         scores = np.zeros(len(self._titles), np.float32)
         for i, (name, more) in enumerate(zip(self._names, self._keywords, strict=True)):
             found = sum(
-                weight * (1.0 if word in name else 0.6 if word in more else 0.0) for word, weight in weights.items()
+                weight * (1.0 if word in name else 0.6 if word in more else 0.0)
+                for word, weight in weights.items()
             )
             if found:
                 precision = len(name & weights.keys()) / len(name) if name else 0.0
                 if len(name & weights.keys()) < min(len(name - _COLOR_NAMES), len(weights)):
-                    found *= 0.75  # each says something the other does not: a fire engine is no steam engine
+                    found *= 0.6  # each says something the other does not: a fire engine is no steam engine
                 scores[i] = 0.8 * found / total + 0.15 * precision + (0.05 if self._heads[i] == noun else 0.0)
         return scores
 

@@ -1,4 +1,4 @@
-"""From words and a seed to a plan: chooses references, style, background and layout, and says what is not known."""
+"""From words and a seed to a plan: chooses references, style and background, and says what is unknown."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def caption(parts: Sequence[Part], relation: Layout, *, background: str, style: 
         return text + _SCENE_WORDS[background]
     if background == "white":
         return text
-    ground = background if background in {"light blue"} else background.split()[-1]
+    ground = background if background == "light blue" else background.rsplit(maxsplit=1)[-1]
     return f"{text} on a {ground} background"
 
 

@@ -1,6 +1,6 @@
 """Draws the fixed sheet that the default strength is judged by: 16 prompts, two seeds, one strength per run.
 
-    python -m generation.sticker.sheet --out sheet.png [--strength 0.25] [--edge 256]
+python -m generation.sticker.sheet --out sheet.png [--strength 0.25] [--edge 256]
 """
 
 from __future__ import annotations
@@ -92,6 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--strength", type=float, help="default: the card's")
     parser.add_argument("--edge", type=int, default=256, help="px of one picture on the sheet")
     options = parser.parse_args(arguments)
+    import torch  # noqa: PLC0415 - --help stays quick
+
+    torch.set_num_threads(
+        1
+    )  # a second thread gains little on pictures this small, and costs much on a busy machine
     try:
         card = Catalog.load([]).get(None)
         model = StickerFamily(embed=sentence_encoder()).load(card, device="cpu")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ALLOWED_LICENSES = frozenset({"MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0", "CC-PDDC", "BSD-3-Clause", "ISC"})
-"""SPDX ids under which a picture may be shipped, changed and mixed with others: no share-alike, no NC, no ND."""
+"""SPDX ids under which a picture may be shipped, changed and mixed with others: no SA, NC or ND."""
 
 Kind = Literal["iconify", "webp", "own"]
 

@@ -28,11 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("part", choices=("vae", "unet"))
-    parser.add_argument("--data", type=Path, required=True, help="folder of pictures with captions and credits")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder of pictures with captions and credits"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
     parser.add_argument("--latents", type=Path, help="the PCA file both parts share; default: OUT/../pca.npz")
     parser.add_argument("--minutes", type=float, help="of this run at most")
-    parser.add_argument("--steps", type=int, help=f"in all; default for vae: {_VAE_STEPS}, for unet: no limit")
+    parser.add_argument(
+        "--steps", type=int, help=f"in all; default for vae: {_VAE_STEPS}, for unet: no limit"
+    )
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     latents = options.latents or options.out.parent / "pca.npz"
@@ -47,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from generation.sticker.training.vae import train_vae  # noqa: PLC0415
 
             done = train_vae(
-                pictures, options.out, latents=latents, steps=options.steps or _VAE_STEPS, minutes=options.minutes
+                pictures,
+                options.out,
+                latents=latents,
+                steps=options.steps or _VAE_STEPS,
+                minutes=options.minutes,
             )
             sys.stdout.write(f"{done} steps\n")
         else:

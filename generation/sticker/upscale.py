@@ -1,7 +1,7 @@
 """Enlarges small pictures four times with Real-ESRGAN (animevideov3), run by ncnn on the CPU.
 
-Source: Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", 2021. The
-weights lie in `upscaler/` with their license (BSD-3-Clause).
+Source: Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", 2021.
+The weights lie in `upscaler/` with their license (BSD-3-Clause).
 """
 
 from __future__ import annotations
@@ -55,4 +55,5 @@ class Upscaler:
             raise UpscalerError(f"the upscaler failed with status {status}")
         enlarged = np.array(result).transpose(1, 2, 0)
         del given, planes
-        return np.rint(np.clip(enlarged, 0, 1) * 255).astype(np.uint8)
+        pixels_out: npt.NDArray[np.uint8] = np.rint(np.clip(enlarged, 0, 1) * 255).astype(np.uint8)
+        return pixels_out

@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("weight", sa.Float(), nullable=False),
         sa.Column("virtual_finish", sa.Float(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("losses", sa.Integer(), nullable=False),
         sa.Column("fence", sa.Integer(), nullable=False),
         sa.Column("worker_id", sa.String(length=64), nullable=True),
         sa.Column("lease_until_ms", sa.BigInteger(), nullable=False),
@@ -252,8 +253,10 @@ def upgrade() -> None:
         sa.Column("entry_id", sa.String(length=16), nullable=False),
         sa.Column("subject", sa.String(length=32), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("entry_id", name=op.f("pk_openings")),
     )
+    op.create_index(op.f("ix_openings_created_ms"), "openings", ["created_ms"], unique=False)
     op.create_index(op.f("ix_openings_subject"), "openings", ["subject"], unique=False)
     op.create_table(
         "releases",

@@ -16,9 +16,21 @@ from moderation.rules.base import Context, Embed, Tools
 from moderation.types import Category, Content, Finding, ImageContent, Scope
 
 SEGMENT = 320  # characters: what the head was trained on at most
-_EMBEDDED = 3  # segments of one reading that are embedded: the first, and the two that look worst
-_BREAK = re.compile(r"[,.;:!?|\n。、，]|\s(?=\S)")
+_CLAUSE = 120  # characters of the pieces in which a longer text is searched: one bad sentence must not drown
+_EMBEDDED = 3  # of those pieces, beside the beginning: the ones that look worst by their n-grams
+_SIGN = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]")
+_BREAK = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]|\s(?=\S)")
 _RECOVER = 0.1  # from this spelling score on, the undisguised reading is scored too
+
+# A poster against drugs reads much like one for them: with such a word a person looks before anyone refuses.
+_HELP = re.compile(
+    r"\b(?:prevent(?:ion|ing)?|awareness|hotline|helpline|anti|against|stop|campaign|support group|recovery|"
+    r"therapy|educational|education|museum|memorial|documentary|history|safety|warning|charity)\b"
+)
+_HELP_CAP = 0.7
+# Whether a person or a mark is real is the name list's to say: here they only order prompts by risk.
+_NAMELESS = frozenset({Category.REAL_PERSON, Category.TRADEMARK})
+_NAMELESS_CAP = 0.39
 
 SexualScore = Callable[[str, Context], float]
 
@@ -45,9 +57,13 @@ class ClassifierRule:
         """Return one finding per category, most of them far below every threshold."""
         if isinstance(content, ImageContent) or not content.text.strip():
             return ()
+        scores = head_scores(self.head, self.embed, content.text, context)
+        scores = {c: min(s, _NAMELESS_CAP) if c in _NAMELESS else s for c, s in scores.items()}
+        if _HELP.search(context.normalized(content.text).reading):
+            scores = {c: s if c is Category.SEXUAL else min(s, _HELP_CAP) for c, s in scores.items()}
         return tuple(
             context.finding(rule=self.name, category=category, score=score, scope=scope)
-            for category, score in head_scores(self.head, self.embed, content.text, context).items()
+            for category, score in scores.items()
         )
 
 
@@ -82,23 +98,27 @@ def _segments(head: Head, normalized: Normalized) -> list[str]:
         readings.append(normalized.recovered)
     chosen: dict[str, None] = {}
     for reading in readings:
-        segments = split(reading)
-        chosen.setdefault(segments[0])
-        if len(segments) > 1:
-            cheap: Floats = head.from_ngrams(segments).max(axis=1)
-            for index in np.argsort(-cheap)[: _EMBEDDED - 1]:
-                chosen.setdefault(segments[int(index)])
+        chosen.setdefault(split(reading)[0])
+        if len(reading) > SEGMENT:
+            pieces = split(reading, _CLAUSE, least=_CLAUSE // 3)
+            cheap: Floats = head.from_ngrams(pieces).max(axis=1)
+            for index in np.argsort(-cheap)[:_EMBEDDED]:
+                chosen.setdefault(pieces[int(index)])
     return list(chosen)
 
 
-def split(text: str, size: int = SEGMENT) -> Sequence[str]:
-    """Cut a text into pieces of at most `size` characters, at signs or spaces where there are any."""
+def split(text: str, size: int = SEGMENT, *, least: int | None = None) -> Sequence[str]:
+    """Cut a text into pieces of at most `size` characters, at signs or spaces where there are any.
+
+    Pieces are as long as may be; with `least`, they end at the first sign after that many characters.
+    """
     pieces: list[str] = []
     start = 0
     while len(text) - start > size:
         cut = start + size
+        early = _SIGN.search(text, start + least, cut) if least is not None else None
         breaks = [m.end() for m in _BREAK.finditer(text, start + size // 2, cut)]
-        cut = breaks[-1] if breaks else cut
+        cut = early.end() if early else breaks[-1] if breaks else cut
         pieces.append(text[start:cut].strip())
         start = cut
     pieces.append(text[start:].strip())

@@ -1,4 +1,4 @@
-"""Refuses whatever combines a child with anything sexual: no threshold to set, no appeal that makes it run."""
+"""Refuses whatever combines a child with anything sexual: no threshold to set, no appeal to run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ _NUMBERS = [
     "seventeen",
 ]
 _UNITS = (
-    r"years? old|year olds?|yrs? old|yr olds?|years? of age|y ?o\b|yo girl|yo boy|ans\b|años\b|anos\b|anni\b|jahre\b|"
+    r"years? old|year olds?|yrs? old|yr olds?|years? of age|y ?o\b|yo girl|yo boy|"
+    r"ans\b|años\b|anos\b|anni\b|jahre\b|"
     r"jaar\b|lat\b|lata\b|latni\w*|letni\w*|летн\w*|лет\b|года?\b|साल|वर्ष|سنوات|سنة|عام|岁|歲|歳|才|살|세"
 )
 _AGE = re.compile(

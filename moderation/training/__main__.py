@@ -20,12 +20,13 @@ from moderation.head import ANY, Floats, Head
 from moderation.normalize import normalize
 from moderation.terms import TermList, load_terms
 from moderation.training.data import Example, distinct, read_file, read_folder, styled
-from moderation.training.fit import LABELS, Settings, calibrate, fit
+from moderation.training.fit import LABELS, Features, Settings, calibrate, features, fit
 from moderation.training.report import figures
 from moderation.training.vectors import embed_all
 
 _LOG = logging.getLogger("moderation.training")
-SEEDS = "seeds"
+#: Sets whose harmless texts are on the verge on purpose: thresholds are not drawn from them.
+LOOK_ALIKES = frozenset({"overt_trainsplit", "copro_id", "nibbler_r1", "seeds"})
 
 #: Data sets that are left out together, so that harmful and harmless come from unseen sources.
 FOLDS = (
@@ -33,7 +34,10 @@ FOLDS = (
     frozenset({"diffusiondb_refl", "overt_trainsplit"}),
     frozenset({"compbench_train", "copro_id"}),
 )
-_STYLED = 4000
+#: Everyday prompts and captions; the other sets' harmless texts are look-alikes on purpose.
+PLAIN = ("coco_train", "compbench_train", "diffusiondb_refl")
+_STYLED = 3000
+_MIN_CATEGORY = 15
 _MIN_CALIBRATION = 200  # harmless texts of an unseen source
 
 
@@ -65,10 +69,11 @@ def train(data: Path, out: Path, *, cache: Path | None = None, licenses: str = "
     settings = Settings()
     examples = _load(data)
     vectors = embed_all([e.text for e in examples], shared_encoder().embed, cache)
-    unseen = _cross_validate(examples, vectors, settings)
+    grams = features(examples, settings)
+    unseen = _cross_validate(examples, vectors, grams, settings)
     measured = _measure(examples, unseen)
     _LOG.info("%s", json.dumps(measured, indent=1))
-    head = calibrate(fit(examples, vectors, settings), _calibration(examples, unseen), settings)
+    head = calibrate(fit(examples, vectors, grams, settings), _calibration(examples, unseen), settings)
     rates = _rates(examples, unseen, head)
     _LOG.info("%s", json.dumps(rates, indent=1))
     card: dict[str, object] = {
@@ -100,7 +105,7 @@ def _load(data: Path) -> list[Example]:
     harmful = [e for e in mixed if e.harmful]
     harmless = [e for e in mixed if not e.harmful and e.group != "diffusiondb_refl" and e.language == "en"]
     extra = styled(harmful, tails, count=_STYLED)
-    extra += styled(harmless, tails, count=_STYLED // 2)
+    extra += styled(harmless, tails, count=2 * _STYLED)  # or the style words themselves would look harmful
     return distinct([*mixed, *extra])
 
 
@@ -108,16 +113,19 @@ def _hit(example: Example, listed: TermList) -> bool:
     return any(m.entry.severity != "note" for m in listed.find(normalize(example.text)))
 
 
-def _cross_validate(examples: Sequence[Example], vectors: Floats, settings: Settings) -> Floats:
-    """Return each text's raw values from a head that saw nothing of its data set (NaN where there is none)."""
+def _cross_validate(
+    examples: Sequence[Example], vectors: Floats, grams: Sequence[Features], settings: Settings
+) -> Floats:
+    """Return each text's raw values from a head that saw nothing of its data set (NaN: no such head)."""
     unseen = np.full((len(examples), len(LABELS)), np.nan, dtype=np.float32)
     for fold in FOLDS:
         outside = np.array([e.group not in fold for e in examples])
         inside = ~outside
         if not inside.any():
             continue
-        head = fit([e for e, keep in zip(examples, outside, strict=True) if keep], vectors[outside], settings)
-        texts = [e.text for e, keep in zip(examples, inside, strict=True) if keep]
+        rows = np.flatnonzero(outside).tolist()
+        head = fit([examples[i] for i in rows], vectors[outside], [grams[i] for i in rows], settings)
+        texts = [examples[i].text for i in np.flatnonzero(inside).tolist()]
         unseen[inside] = head.raw(texts, vectors[inside])
         _LOG.info("left out %s: %d texts", ", ".join(sorted(fold)), len(texts))
     return unseen
@@ -128,36 +136,36 @@ def _overall(raw: Floats) -> Floats:
 
 
 def _measure(examples: Sequence[Example], unseen: Floats) -> dict[str, object]:
-    """Harmful texts of each data set against the harmless of each, every score from a head that saw neither."""
+    """Harmful texts against the everyday ones left out together with them, and against look-alikes."""
     group = np.array([e.group for e in examples])
     harmful = np.array([e.harmful for e in examples])
     score = _overall(unseen)
     scored = ~np.isnan(score)
     result: dict[str, object] = {}
-    for bad in sorted(set(group[harmful & scored])):
-        against = {}
-        for good in sorted(set(group[~harmful & scored])):
-            wanted = score[(group == bad) & harmful & scored]
-            unwanted = score[(group == good) & ~harmful & scored]
-            against[good] = figures(wanted, unwanted)
-        result[bad] = against
     per_category: dict[str, object] = {}
-    plain = (~harmful) & scored & np.isin(group, ["coco_train", "compbench_train", "diffusiondb_refl"])
-    for index, label in enumerate(LABELS[:-1]):
-        rows = [i for i, e in enumerate(examples) if e.harmful and e.category == label and scored[i]]
-        if len(rows) >= 20:
-            per_category[label] = {"texts": len(rows), **figures(unseen[rows, index], unseen[plain, index])}
+    for fold in FOLDS:
+        inside = scored & np.isin(group, sorted(fold))
+        plain = inside & ~harmful & np.isin(group, PLAIN)
+        for bad in sorted(set(group[inside & harmful])):
+            wanted = score[inside & harmful & (group == bad)]
+            result[bad] = {"texts": len(wanted), **figures(wanted, score[plain])}
+            own = inside & ~harmful & (group == bad)
+            result[f"{bad} against its own look-alikes"] = figures(wanted, score[own])
+        for index, label in enumerate(LABELS[:-1]):
+            rows = [i for i, e in enumerate(examples) if inside[i] and e.harmful and e.category == label]
+            if len(rows) >= _MIN_CATEGORY:
+                name = f"{label} of {' and '.join(sorted(set(group[rows])))}"
+                per_category[name] = {
+                    "texts": len(rows),
+                    **figures(unseen[rows, index], unseen[plain, index]),
+                }
     return {"by_source": result, "by_category": per_category}
 
 
 def _calibration(examples: Sequence[Example], unseen: Floats) -> list[Floats]:
     parts = []
     for group in sorted({e.group for e in examples}):
-        if group in {
-            "overt_trainsplit",
-            "copro_id",
-            SEEDS,
-        }:  # their harmless texts are look-alikes on purpose
+        if group in LOOK_ALIKES:
             continue
         rows = [
             i

@@ -49,9 +49,9 @@ def heading_anchors(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def cli() -> click.Command:
-    import typer  # noqa: PLC0415
+    import typer
 
-    from bot.cli import app  # noqa: PLC0415
+    from bot.cli import app
 
     return typer.main.get_command(app)
 
@@ -118,14 +118,14 @@ def leaves(model: type[BaseModel], prefix: str) -> Iterator[str]:
 
 
 def test_the_example_lists_every_setting_and_no_other():
-    from bot.settings import Settings  # noqa: PLC0415
+    from bot.settings import Settings
 
     listed = re.findall(r"^#?(VERSO_\w+)=", read(".env.example"), re.MULTILINE)
     assert sorted(listed) == sorted(leaves(Settings, "VERSO_"))
 
 
 def test_the_example_shows_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from bot.settings import Settings, load_settings  # noqa: PLC0415
+    from bot.settings import Settings, load_settings
 
     for variable in leaves(Settings, "VERSO_"):
         monkeypatch.delenv(variable, raising=False)
@@ -138,7 +138,7 @@ def test_the_example_shows_the_defaults(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "CHANGELOG.md"])
 def test_every_setting_named_exists(name: str):
-    from bot.settings import Settings  # noqa: PLC0415
+    from bot.settings import Settings
 
     known = set(leaves(Settings, "VERSO_"))
     for variable in re.findall(r"\bVERSO_[A-Z_]+[A-Z]\b", read(name)):
@@ -146,7 +146,7 @@ def test_every_setting_named_exists(name: str):
 
 
 def test_the_changelog_knows_this_version():
-    import tomllib  # noqa: PLC0415
+    import tomllib
 
     version = tomllib.loads(read("pyproject.toml"))["project"]["version"]
     assert re.search(rf"^## \[(Unreleased|{re.escape(version)})\]", read("CHANGELOG.md"), re.MULTILINE)

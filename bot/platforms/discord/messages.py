@@ -10,9 +10,10 @@ import discord
 
 from bot.conversation import Button, Field, ImageFile, Reply
 from bot.platforms.discord import words
-from bot.platforms.discord.text import ZERO_WIDTH_SPACE, link, plain, unformatted
+from bot.platforms.discord.text import ELLIPSIS, ZERO_WIDTH_SPACE, legible, link, plain, unformatted
 
 MAX_FILES = 10
+FULL_TEXT = "full-text.txt"
 _MAX_CONTENT = 2000
 _MAX_TITLE = 256
 _MAX_DESCRIPTION = 4096
@@ -36,10 +37,11 @@ class Draft:
     embeds: tuple[discord.Embed, ...]
     images: tuple[ImageFile, ...]
     buttons: tuple[Button, ...]
+    full_text: str = ""  # attached as a file where the message shows only its beginning
 
     def files(self) -> list[discord.File]:
         """Fresh files: the SDK closes them with each message."""
-        return [
+        files = [
             discord.File(
                 io.BytesIO(image.data),
                 filename=_file_name(image.name, number),
@@ -47,6 +49,9 @@ class Draft:
             )
             for number, image in enumerate(self.images, start=1)
         ]
+        if self.full_text:
+            files.append(discord.File(io.BytesIO(self.full_text.encode()), filename=FULL_TEXT))
+        return files
 
 
 def draft(reply: Reply, *, upload_limit: int, public: bool) -> Draft:
@@ -58,6 +63,7 @@ def draft(reply: Reply, *, upload_limit: int, public: bool) -> Draft:
         public: whether others will read it; then addresses inside the text are no links.
     """
     fitting = tuple(image for image in reply.images if len(image.data) <= upload_limit)[:MAX_FILES]
+    full_text = ""
     text = reply.text
     if len(fitting) < len(reply.images):
         left_out = words.PICTURE_LEFT_OUT.format(
@@ -74,9 +80,16 @@ def draft(reply: Reply, *, upload_limit: int, public: bool) -> Draft:
     if card:
         content = None
         embeds = (_embed(reply, text, public=public),)
+        # Nobody can accept terms, or judge a prompt, that ends in an ellipsis: the whole comes as a file.
+        if len(fitting) < MAX_FILES and _is_cut(embeds[0], reply, text):
+            full_text = legible(
+                "\n\n".join([text, *(f"{field.label}: {field.value}" for field in reply.fields)])
+            )
     elif not content and not fitting:
         content = ZERO_WIDTH_SPACE  # Discord refuses an empty message
-    return Draft(content=content or None, embeds=embeds, images=fitting, buttons=reply.buttons)
+    return Draft(
+        content=content or None, embeds=embeds, images=fitting, buttons=reply.buttons, full_text=full_text
+    )
 
 
 def sentence(text: str, *, public: bool) -> str:
@@ -106,6 +119,16 @@ def _embed(reply: Reply, text: str, *, public: bool) -> discord.Embed:
         embed.add_field(name=name, value=fitted, inline=len(field.value) <= _SHORT)
         room -= len(name) + len(fitted)
     return embed
+
+
+def _is_cut(embed: discord.Embed, reply: Reply, text: str) -> bool:
+    """Whether the card shows less than the reply says."""
+    shown = [embed.description or "", *(field.value or "" for field in embed.fields)]
+    whole = [text, *(field.value for field in reply.fields)]
+    return len(shown) < len(whole) or any(
+        short.endswith(ELLIPSIS) and not long.endswith(ELLIPSIS)
+        for short, long in zip(shown, whole, strict=False)
+    )
 
 
 def _field(field: Field) -> tuple[str, str]:

@@ -51,6 +51,7 @@ class VersoClient(discord.Client):
     ) -> None:
         intents = discord.Intents.none()
         intents.guilds = True  # channels with their age-restricted flag; not privileged
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # we never speak
         super().__init__(
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),

@@ -27,6 +27,17 @@ _TOKEN = re.compile(
 )
 
 
+def legible(text: str) -> str:
+    """Drop control characters, direction overrides and lone surrogates."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(
+        character
+        for character in text
+        if character in "\n\t"
+        or (unicodedata.category(character) not in {"Cc", "Cs"} and character not in BIDI_CONTROLS)
+    )
+
+
 def plain(text: str, *, limit: int, links: bool = False) -> str:
     """Escape plain text so that Discord shows exactly these characters.
 
@@ -41,7 +52,7 @@ def plain(text: str, *, limit: int, links: bool = False) -> str:
     """
     pieces: list[str] = []
     size = 0
-    for piece in _escaped(_clean(text), links=links):
+    for piece in _escaped(legible(text), links=links):
         if size + len(piece) > limit:
             while pieces and size + len(ELLIPSIS) > limit:
                 size -= len(pieces.pop())
@@ -53,7 +64,7 @@ def plain(text: str, *, limit: int, links: bool = False) -> str:
 
 def unformatted(text: str, *, limit: int) -> str:
     """Trim text for the places where Discord renders no markdown: labels, alt texts, choices."""
-    clean = _clean(text)
+    clean = legible(text)
     return clean if len(clean) <= limit else clean[: limit - len(ELLIPSIS)].rstrip() + ELLIPSIS
 
 
@@ -77,17 +88,6 @@ def bar(fraction: float) -> str:
     share = min(1.0, max(0.0, fraction)) if fraction == fraction else 0.0  # noqa: PLR0124 - NaN
     done = round(share * _BAR_WIDTH)
     return f"{'▰' * done}{'▱' * (_BAR_WIDTH - done)} {share:.0%}"
-
-
-def _clean(text: str) -> str:
-    """Drop control characters, direction overrides and lone surrogates."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(
-        character
-        for character in text
-        if character in "\n\t"
-        or (unicodedata.category(character) not in {"Cc", "Cs"} and character not in BIDI_CONTROLS)
-    )
 
 
 def _escaped(text: str, *, links: bool) -> Iterator[str]:

@@ -21,6 +21,17 @@ APP_TOKEN = "VERSO_SLACK__APP_TOKEN"  # noqa: S105
 NOT_THERE = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 GONE = frozenset({"message_not_found", "file_not_found", "file_deleted", "thread_not_found"})
 UNREACHABLE = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError)  # all that a call may raise
+_PASSING = frozenset(
+    {
+        "ratelimited",
+        "rate_limited",
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "team_added_to_org",
+    }
+)
 _DEFAULT_WAIT_S = 30.0
 
 _BAD_TOKEN = frozenset(
@@ -59,6 +70,12 @@ def error_code(error: SlackApiError) -> str:
         return str(response.get("error") or "")
     except (ValueError, TypeError, AttributeError):  # an answer that is no JSON object
         return ""
+
+
+def passes(error: SlackApiError) -> bool:
+    """Whether the same call may work later: Slack was busy or broken, not unwilling."""
+    status = getattr(error.response, "status_code", 0)
+    return error_code(error) in _PASSING or status == 429 or status >= 500
 
 
 def translate(error: Exception, *, setting: str = BOT_TOKEN) -> BotError:

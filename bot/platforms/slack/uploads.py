@@ -21,7 +21,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.conversation import ImageFile
 from bot.errors import PlatformError
-from bot.platforms.slack.failures import UNREACHABLE, error_code, translate, translated
+from bot.platforms.slack.failures import UNREACHABLE, error_code, passes, translate, translated
 from bot.platforms.slack.payload import Payload, table, tables, word
 from bot.platforms.slack.recent import Recent
 from bot.platforms.slack.text import ALT_LIMIT, plain
@@ -33,9 +33,6 @@ _DAY_S = 86_400
 _REMEMBERED = 2000  # deliveries of this process
 _SLACK_CLOCK_S = 120  # our clock and Slack's may differ by this much
 _WAITS_S = (0.1, 0.2, 0.4, 0.8, 1.5, 2.0, 2.0, 2.0)  # nine looks within nine seconds
-_NO_LISTING = frozenset(
-    {"missing_scope", "unknown_method", "not_allowed_token_type", "team_access_not_granted"}
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +136,7 @@ class Uploads:
         try:
             answer = await self._client.files_list(user=user, ts_from=ts_from, count=100, page=page)
         except SlackApiError as error:
-            if error_code(error) in _NO_LISTING:
+            if not passes(error):
                 log.warning(
                     "files cannot be listed (%s): a crash may post a picture twice", error_code(error)
                 )
@@ -151,7 +148,7 @@ class Uploads:
         try:
             answer = await self._client.files_info(file=file_id)
         except SlackApiError as error:
-            if error_code(error) in _NO_LISTING | {"file_not_found"}:  # not known there yet, or not readable
+            if not passes(error):  # not known there yet, or not for us to read
                 return {}
             raise translate(error) from error
         except UNREACHABLE as error:

@@ -1,1 +1,1 @@
-"""How the sticker model is trained: pictures, text encoder, autoencoder, U-Net. Serving never imports this."""
+"""How the sticker model is trained: pictures, text encoder, VAE, U-Net. Serving never imports this."""

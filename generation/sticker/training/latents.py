@@ -1,7 +1,7 @@
 """Fixed target latents: a PCA of 8 x 8 pixel patches.
 
-The autoencoder's latents are anchored to them, so that its decoder and the U-Net can be trained apart, at the same
-time, from the first minute on.
+The autoencoder's latents are anchored to them, so that its decoder and the U-Net can be trained apart, at the
+same time, from the first minute on.
 """
 
 from __future__ import annotations
@@ -67,4 +67,6 @@ class PatchLatents:
     def encode(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """(n, H, W, 3) sRGB -> (n, 12, H / 8, W / 8)."""
         patches = to_patches(pixels.astype(np.float32) / 127.5 - 1)
-        return np.ascontiguousarray((((patches - self.mean) @ self.basis) / self.scale).transpose(0, 3, 1, 2), np.float32)
+        return np.ascontiguousarray(
+            (((patches - self.mean) @ self.basis) / self.scale).transpose(0, 3, 1, 2), np.float32
+        )

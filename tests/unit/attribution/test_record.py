@@ -5,6 +5,7 @@ import hmac
 import json
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,8 @@ from attribution.record import Entry, EventKind, Opening, canonical, commit, com
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,31}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-PUBLIC = st.dictionaries(NAMES, TEXTS | st.integers(-(2**53) + 1, 2**53 - 1), max_size=6)
+INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
+PUBLIC = st.dictionaries(NAMES, TEXTS | INTEGERS, max_size=6)
 
 GOOD = {
     "kind": EventKind.JOB_ACCEPTED,
@@ -49,6 +51,24 @@ def test_a_commitment_is_an_hmac_over_name_zero_and_value() -> None:
 def test_every_entry_survives_its_bytes(kind: EventKind, public: dict[str, str | int], at_ms: int) -> None:
     entry = Entry(kind=kind, id="ab" * 8, at_ms=at_ms, subject="", public=public)
     assert parse(canonical(entry)) == entry
+
+
+@given(
+    public=st.dictionaries(NAMES, st.text(st.characters(max_codepoint=127)) | TEXTS | INTEGERS, max_size=6)
+)
+def test_leaves_are_what_an_implementation_of_rfc_8785_writes(public: dict[str, str | int]) -> None:
+    leaf = canonical(Entry(kind=EventKind.POSTED, id="ab" * 8, at_ms=2**53 - 1, subject="", public=public))
+    assert leaf == rfc8785.dumps(json.loads(leaf))
+
+
+def test_every_character_is_written_as_rfc_8785_writes_it() -> None:
+    characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code <= 0xDFFF]
+    for start in range(0, len(characters), 512):
+        text = "".join(characters[start : start + 512])
+        leaf = canonical(
+            Entry(kind=EventKind.POSTED, id="ab" * 8, at_ms=0, subject="", public={"text": text})
+        )
+        assert rfc8785.dumps(text) in leaf
 
 
 @given(fields=st.dictionaries(NAMES, TEXTS, max_size=6))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from generation.errors import RequestLimitError
 from generation.fairness import Ahead, Lane, ahead_of, cost_of, virtual_finish, virtual_start
 from generation.job import ImageRequest, JobStatus
+from generation.lanes import next_job
 from generation.queue import JobQueue, QueueLimits
 from generation.tables import jobs, lanes
 
@@ -103,7 +104,7 @@ def test_two_equal_lanes_alternate() -> None:
 
 async def test_a_flood_delays_light_users_of_the_same_workspace_little(engine: AsyncEngine) -> None:
     queue = a_queue(engine)
-    for number in range(30):
+    for number in range(14):
         await submit(queue, f"flood{number}", user="flood")
     assert await drain(queue, 3) == ["flood0", "flood1", "flood2"]
     for user in ("ann", "bob"):
@@ -113,9 +114,9 @@ async def test_a_flood_delays_light_users_of_the_same_workspace_little(engine: A
     assert max(served.index(f"{user}{number}") for user in ("ann", "bob") for number in range(2)) < 7
 
 
-async def test_many_users_do_not_help_a_workspace(engine: AsyncEngine) -> None:
-    queue = a_queue(engine)
-    for number in range(20):
+async def test_many_users_do_not_help_a_workspace(sqlite_engine: AsyncEngine) -> None:
+    queue = a_queue(sqlite_engine)
+    for number in range(8):
         await submit(queue, f"crowd{number}", workspace="crowd", user=f"c{number}")
     for number in range(3):
         await submit(queue, f"single{number}", workspace="single", user="s")
@@ -125,7 +126,7 @@ async def test_many_users_do_not_help_a_workspace(engine: AsyncEngine) -> None:
 
 async def test_weights_share_the_machine(sqlite_engine: AsyncEngine) -> None:
     queue = a_queue(sqlite_engine)
-    for number in range(24):
+    for number in range(20):
         await submit(queue, f"big{number}", workspace="big", weight=3.0)
         await submit(queue, f"small{number}", workspace="small", weight=1.0)
     served = await drain(queue, 24)
@@ -162,14 +163,14 @@ async def test_rest_earns_no_credit(sqlite_engine: AsyncEngine) -> None:
     assert sum(job_id.startswith("busy") for job_id in served) == pytest.approx(5, abs=1)
 
 
-async def test_places_tell_the_order_of_service(engine: AsyncEngine) -> None:
-    queue = a_queue(engine)
+async def test_places_tell_the_order_of_service(sqlite_engine: AsyncEngine) -> None:
+    queue = a_queue(sqlite_engine)
     shuffled = random.Random(3)
-    for number in range(30):
+    for number in range(16):
         await submit(
             queue, f"j{number}", workspace=shuffled.choice("abc"), user=shuffled.choice("xyz"), steps=10
         )
-    places = {f"j{number}": (await queue.place(f"j{number}")).place for number in range(30)}
+    places = {f"j{number}": (await queue.place(f"j{number}")).place for number in range(16)}
     served = await drain(queue)
     for rank, job_id in enumerate(served, start=1):
         assert places[job_id] == pytest.approx(rank, abs=2)  # within one job of each of the other workspaces
@@ -212,8 +213,8 @@ async def test_a_long_queue_refuses_and_names_the_wait(engine: AsyncEngine) -> N
     assert await queue.get("c") is None
 
 
-async def test_users_and_workspaces_have_limits(engine: AsyncEngine) -> None:
-    queue = a_queue(engine, user_jobs=2, workspace_jobs=3)
+async def test_users_and_workspaces_have_limits(sqlite_engine: AsyncEngine) -> None:
+    queue = a_queue(sqlite_engine, user_jobs=2, workspace_jobs=3)
     await submit(queue, "a", user="ann")
     await queue.claim("worker")  # running jobs count too
     await submit(queue, "b", user="ann")
@@ -260,13 +261,24 @@ async def test_resting_lanes_are_forgotten_and_busy_ones_kept(engine: AsyncEngin
     assert sorted(await drain(queue)) == ["back", "busy2", "busy3"]
 
 
-async def test_a_job_that_comes_back_finds_its_lane(engine: AsyncEngine) -> None:
-    queue = a_queue(engine)
+async def test_a_job_that_comes_back_finds_its_lane(sqlite_engine: AsyncEngine) -> None:
+    queue = a_queue(sqlite_engine)
     await submit(queue, "first", workspace="gone")
     job = await queue.claim("worker")
-    async with engine.begin() as connection:
+    async with sqlite_engine.begin() as connection:
         await connection.execute(lanes.delete())
     await queue.fail(job, code="x", message="", retryable=True)
     assert (await queue.claim("worker")).id == "first"
-    async with engine.connect() as connection:
+    async with sqlite_engine.connect() as connection:
         assert await connection.scalar(select(func.count()).select_from(lanes)) == 1
+
+
+async def test_a_claim_walks_indexes_only(sqlite_engine: AsyncEngine) -> None:
+    statement = next_job(None, None).element.compile(
+        dialect=sqlite_engine.dialect, compile_kwargs={"literal_binds": True}
+    )
+    async with sqlite_engine.connect() as connection:
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}")).all()
+    steps = [row[3] for row in plan]
+    assert any("USING" in step and "INDEX" in step for step in steps)
+    assert not [step for step in steps if "B-TREE" in step or ("SCAN" in step and "USING" not in step)]

@@ -196,7 +196,7 @@ async def test_a_live_lease_is_not_reaped_and_a_beat_renews_an_expired_one(engin
 
 
 async def test_a_poison_job_fails_when_its_attempts_are_used_up(engine: AsyncEngine) -> None:
-    queue = a_queue(engine, max_attempts=3)
+    queue = a_queue(engine, max_attempts=1, max_losses=3)
     job = await submit(queue, "e")
     for attempt in (1, 2, 3):
         claimed = await queue.claim("dying")
@@ -207,6 +207,16 @@ async def test_a_poison_job_fails_when_its_attempts_are_used_up(engine: AsyncEng
     assert (ended.status, ended.error_code) == (JobStatus.FAILED, "worker_lost")
     assert await queue.claim("worker") is None
     assert await told(engine) == [(job.id, "failed")]
+
+
+async def test_a_lost_worker_does_not_use_up_the_attempts(engine: AsyncEngine) -> None:
+    queue = a_queue(engine, max_attempts=1, max_losses=2)
+    job = await submit(queue, "e")
+    await expire(engine, await queue.claim("worker"))
+    assert await queue.reap() == 1
+    assert (await queue.get(job.id)).status is JobStatus.QUEUED
+    claimed = await queue.claim("worker")
+    assert await queue.fail(claimed, code="out_of_memory", message="", retryable=True) is False
 
 
 async def test_failures_are_retried_only_if_that_may_help(engine: AsyncEngine) -> None:
@@ -442,3 +452,37 @@ async def test_done_can_join_a_transaction(engine: AsyncEngine) -> None:
     with pytest.raises(RuntimeError):
         await fall()
     await box.done(item)  # was still open
+
+
+async def test_a_worker_can_serve_one_workspace_only(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    await submit(queue, "e", workspace="discord:1")
+    mine = await submit(queue, "f", workspace="terminal")
+    assert (await queue.claim("worker", workspace="terminal")).id == mine.id
+    assert await queue.claim("worker", workspace="terminal") is None
+    assert (await queue.claim("worker")) is not None
+
+
+async def test_a_deliverer_gets_only_what_it_can_reach(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    box = Outbox(engine)
+    jobs_of = {
+        name: await submit(queue, name, workspace=name) for name in ("slack:T1", "slacker:1", "terminal")
+    }
+    for job in jobs_of.values():
+        await queue.cancel(job.id)
+    assert await box.claim(platforms=[]) is None
+    assert (await box.claim(platforms=["slack"])).job_id == jobs_of["slack:T1"].id
+    assert await box.claim(platforms=["slack", "discord"]) is None
+    assert (await box.claim(platforms=["terminal"])).job_id == jobs_of["terminal"].id
+    assert (await box.claim()).job_id == jobs_of["slacker:1"].id
+
+
+async def test_usage_counts_pictures_but_no_failures(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    await submit(queue, "a", count=3)
+    await queue.cancel((await submit(queue, "b")).id)
+    await submit(queue, "c", user="other")
+    (entry,) = await queue.usage("u", since_ms=0)
+    assert entry[1] == 3
+    assert await queue.usage("u", since_ms=entry[0] + 1) == ()

@@ -52,8 +52,13 @@ def test_an_age_alone_is_fine(age):
     assert check(f"{age}, fnord") == ()
 
 
-@pytest.mark.parametrize("text", ["zorble", "a woman, zorble", "a 30 year old, zorble", "18 years old, zorble",
-                                  "zorble, 35mm, 1990s", "a kind of zorble", "baby blue zorble", "kid gloves zorble"])  # fmt: skip
+GROWN = [
+    "zorble", "a woman, zorble", "a 30 year old, zorble", "18 years old, zorble", "zorble, 35mm, 1990s",
+    "a kind of zorble", "baby blue zorble", "kid gloves zorble",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", GROWN)
 def test_a_listed_term_without_an_age_is_another_rules_matter(text):
     assert check(text) == ()
 
@@ -86,7 +91,7 @@ def test_no_policy_can_switch_the_rule_off():
 
 
 def test_pictures_are_not_its_matter():
-    import numpy as np  # noqa: PLC0415
+    import numpy as np
 
     image = ImageContent(pixels=np.zeros((8, 8, 3), np.uint8), prompt="a child, zorble")
     assert a_rule().check(image, Scope(), Context(Policy.load())) == ()

@@ -227,7 +227,7 @@ def test_risk_is_a_share(scores):
 
 @given(st.lists(st.tuples(st.sampled_from(list(Category)), st.floats(0, 1))), st.randoms())
 def test_verdicts_do_not_depend_on_the_order_of_findings(pairs, shuffler):
-    from moderation.moderator import _join  # noqa: PLC0415
+    from moderation.moderator import _join
 
     policy = Policy.load()
     findings = [policy.finding(rule="r", category=c, score=s) for c, s in pairs]

@@ -60,7 +60,7 @@ def test_a_file_extends_a_preset(tmp_path):
     assert policy.clause(policy.of(Category.HATE).clause).text == "Be kind."
 
 
-def test_the_version_follows_the_content_and_nothing_else(tmp_path):
+def test_the_version_follows_the_content_and_nothing_else():
     base = 'extends = "community"\nname = "a"\n[category.hate]\nhold = 0.4\n'
     first = Policy.parse(base).version
     assert Policy.parse("# a remark\n\n" + base.replace(" = ", "=")).version == first

@@ -71,6 +71,14 @@ def test_disguised_terms_are_found(text):
     assert set(hits(a_list("zorble"), text)) == {"zorble"}
 
 
+@pytest.mark.parametrize(
+    "text", ["z o r b l e z o r b l e", "a t a l l z o r b l e m a n", "a.z.o.r.b.l.e.x"]
+)
+def test_a_whole_sentence_pulled_apart_is_searched_without_boundaries(text):
+    assert "zorble" in hits(a_list("zorble"), text)
+    assert hits(a_list("man"), "a w o m a n") == []
+
+
 def test_an_empty_list_finds_nothing():
     assert hits(TermList([]), "zorble") == []
 

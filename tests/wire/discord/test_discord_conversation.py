@@ -198,11 +198,26 @@ async def test_long_text_becomes_a_card_within_every_limit(town, desk):
     assert not embed.description.rstrip("…").endswith("\\*\\")
     assert 1 <= len(embed.fields) <= 25
     assert all(len(field.name) <= 256 and len(field.value) <= 1024 for field in embed.fields)
+    (full,) = result.response.attachments
+    assert full.filename == "full-text.txt"
+    assert (await full.read()).decode().startswith("*" * 9000 + "\n\nn0n")
 
     desk.answer = Reply(text="word " * 700)
     result = await town.ada.slash(town.channel, "terms")
     assert result.response.embeds[0].description.strip() == ("word " * 700).strip()
     assert not result.response.content
+    assert result.response.attachments == []
+
+
+async def test_a_prompt_too_long_for_a_field_comes_as_a_file_too(town, desk):
+    prompt = "apple " * 300
+    desk.answer = Reply(text="Decide.", title="Review", fields=(Field(label="Prompt", value=prompt),))
+
+    result = await town.ada.slash(town.channel, "queue")
+
+    assert len(result.response.embeds[0].fields[0].value) <= 1024
+    (full,) = result.response.attachments
+    assert prompt in (await full.read()).decode()
 
 
 async def test_private_pictures_come_with_alt_text(town, desk):
@@ -473,7 +488,7 @@ async def _again(town, result, name: str) -> None:
     """Deliver the same interaction a second time, as a resumed gateway may."""
     record = result._interaction
     command = town.env.backend.find_command(name, town.guild.id, type=1)
-    from simcord import interactions  # noqa: PLC0415 - only this test builds payloads by hand
+    from simcord import interactions
 
     _, payload = interactions.base_payload(
         town.env.backend,

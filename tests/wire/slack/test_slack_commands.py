@@ -1,6 +1,5 @@
 """Slash commands and the form, over signed HTTP."""
 
-# ruff: noqa: PLR0917 - fixtures are arguments
 from __future__ import annotations
 
 import asyncio

@@ -1,6 +1,5 @@
 """Socket Mode, signed HTTP, tokens that are refused, and who may knock."""
 
-# ruff: noqa: PLR0917 - fixtures are arguments
 from __future__ import annotations
 
 import asyncio

@@ -1,6 +1,5 @@
 """Buttons, forms behind buttons, App Home, the message shortcut, and goodbye."""
 
-# ruff: noqa: PLR0917 - fixtures are arguments
 from __future__ import annotations
 
 import json

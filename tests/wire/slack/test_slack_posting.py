@@ -1,6 +1,5 @@
 """Placeholder, progress, pictures; crashes, limits and missing rights in between."""
 
-# ruff: noqa: PLR0917 - fixtures are arguments
 from __future__ import annotations
 
 import asyncio
@@ -297,14 +296,32 @@ async def test_slack_errors_become_ours(platform, workspace, origin, finished, e
         await slack.fill(origin(), post, finished, key="j1")
 
 
-async def test_without_the_right_to_list_files_it_still_posts(platform, workspace, origin, finished, channel):
-    workspace.fail("files.list", "missing_scope", times=9)
+@pytest.mark.parametrize("error", ["missing_scope", "unknown_method"])
+async def test_without_the_right_to_read_files_it_still_posts(
+    platform, workspace, origin, finished, channel, error
+):
+    for method in ("files.list", "files.info"):
+        workspace.fail(method, error, times=99)
     slack = platform()
     post = await slack.placeholder(origin(), "...")
     await slack.fill(origin(), post, finished, key="j1")
     await slack.fill(origin(), post, finished, key="j1")  # within one process, memory must do
-    _, (shared,) = await channel()
+    (message,), (shared,) = await channel()
     assert len(shared["files"]) == 1
+    assert kinds(message)[-1] == "actions"
+
+
+@pytest.mark.parametrize("method", ["files.list", "files.info"])
+async def test_a_moments_failure_is_tried_again_later_not_guessed_around(
+    platform, workspace, origin, finished, method
+):
+    slack = platform()
+    post = await slack.placeholder(origin(), "...")
+    workspace.fail(method, "internal_error")
+    with pytest.raises(PlatformError):
+        await slack.fill(origin(), post, finished, key="j1")
+    await slack.fill(origin(), post, finished, key="j1")
+    assert len(workspace.made("files.completeUploadExternal")) == 1
 
 
 async def test_an_unreachable_slack_is_a_platform_error(platform, origin, finished):
@@ -316,7 +333,7 @@ async def test_an_unreachable_slack_is_a_platform_error(platform, origin, finish
 
 
 async def test_a_huge_reply_stays_within_slacks_limits(platform, origin, picture, channel):
-    from bot.conversation import Button, Field  # noqa: PLC0415
+    from bot.conversation import Button, Field
 
     reply = Reply(
         title="T" * 5000,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -173,7 +175,8 @@ async def test_a_damaged_manifest_does_not_hide_the_picture(sqlite_engine, a_hou
     release = await house.release(await house.person(), a_picture())
     signed = await house.posted_bytes(release)
     plain = encode_png(decode(signed))
-    broken = plain[:33] + b"\x00\x00\x00\x04caBX\xff\xff\xff\xff\x8f\x1d\x42\x07" + plain[33:]
+    chunk = b"caBX\xff\xff\xff\xff"
+    broken = plain[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + plain[33:]
     (match,) = (await house.lookup.find(broken)).matches
     assert match.evidence == ("pdq",)
 

@@ -162,7 +162,9 @@ async def test_nothing_is_released_for_a_person_who_was_erased(sqlite_engine, a_
 
 
 @pytest.mark.parametrize(
-    "profile", [{"x": float("nan")}, {"x": 2**60}, {"x": "\ud800"}, {"x": object()}, {1: "x"}], ids=repr
+    "profile",
+    [{"x": float("nan")}, {"x": 2**60}, {"x": "\ud800"}, {"x": object()}, {1: "x"}],
+    ids=["nan", "too large", "half a surrogate pair", "no JSON", "a number as a key"],
 )
 async def test_what_json_cannot_say_exactly_is_refused(sqlite_engine, a_house, a_picture, profile):
     house = await a_house(sqlite_engine)

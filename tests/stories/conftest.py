@@ -1,0 +1,119 @@
+"""A whole house with a chat room at its door: the room is a stand-in, everything inside is real."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from bot.compose import App, open_app
+from bot.conversation import Command, ImagineCommand, Origin, Progress, Reply
+from bot.errors import PlatformRateLimitError
+from bot.serve import draw
+from bot.settings import Settings
+
+
+@dataclass
+class Room:
+    """A chat platform that remembers what it was told, and can be made to fail."""
+
+    name: str = "room"
+    placeholders: dict[str, str] = field(default_factory=dict)
+    filled: dict[str, list[Reply]] = field(default_factory=dict)
+    notices: list[tuple[Origin, Reply]] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    progress: list[Progress] = field(default_factory=list)
+    rate_limits: int = 0  # fills to refuse first
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+
+    async def placeholder(self, origin: Origin, text: str) -> str | None:
+        del origin
+        post = f"m{len(self.placeholders) + 1}"
+        self.placeholders[post] = text
+        return json.dumps({"message": post})
+
+    async def update(self, post: str, progress: Progress) -> None:
+        del post
+        self.progress.append(progress)
+
+    async def fill(self, origin: Origin, post: str | None, reply: Reply, *, key: str) -> str:
+        del origin
+        if self.rate_limits:
+            self.rate_limits -= 1
+            raise PlatformRateLimitError(0.05)
+        self.filled.setdefault(key, []).append(reply)
+        return post or json.dumps({"message": f"new-{key}"})
+
+    async def notify(self, origin: Origin, reply: Reply) -> None:
+        self.notices.append((origin, reply))
+
+    async def remove(self, post: str) -> None:
+        self.removed.append(post)
+
+
+@dataclass
+class House:
+    """An app, its room, and people who talk."""
+
+    app: App
+    room: Room
+    settings: Settings
+    events: int = 0
+
+    def origin(self, user: str = "ada", *, moderator: bool = False, workspace: str = "room:1") -> Origin:
+        self.events += 1
+        return Origin(
+            platform="room",
+            workspace_id=workspace,
+            channel_id="general",
+            user_id=user,
+            user_name=user.title(),
+            event_id=f"e{self.events}",
+            is_moderator=moderator,
+        )
+
+    async def say(self, command: Command) -> Reply:
+        return await self.app.handle(command)
+
+    async def imagine(self, prompt: str, *, user: str = "ada", **values: object) -> Reply:
+        command = ImagineCommand(origin=self.origin(user), prompt=prompt, accept_terms=True)
+        return await self.say(replace(command, **values))
+
+    async def job_of(self, reply: Reply) -> str:
+        return next(button.target for button in reply.buttons if button.name == "cancel")
+
+    @contextlib.asynccontextmanager
+    async def drawing(self) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(draw(self.app, stop))
+            tasks.create_task(self.app.courier.run(stop))
+            try:
+                yield
+            finally:
+                stop.set()
+
+    async def drawn(self, prompt: str, *, user: str = "ada", **values: object) -> tuple[str, Reply]:
+        """Ask, wait, and return the job's id and the public reply."""
+        job_id = await self.job_of(await self.imagine(prompt, user=user, **values))
+        await self.app.courier.settled(job_id)
+        return job_id, self.room.filled[job_id][0]
+
+
+def settings_in(folder: Path, **values: object) -> Settings:
+    return Settings(data_dir=folder, _env_file=None, **values)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    room = Room()
+    settings = settings_in(tmp_path / "data")
+    async with open_app(settings, platforms=[room]) as app:
+        yield House(app=app, room=room, settings=settings)
