@@ -36,7 +36,11 @@ def install() -> Path:
                 ["ci", "--ignore-scripts", "--no-audit", "--no-fund"],
                 return_completed_process=True,
                 cwd=folder,
-                env=os.environ | {"PATH": f"{node}:{os.environ['PATH']}"},
+                env=os.environ
+                | {
+                    "PATH": f"{node}:{os.environ['PATH']}",
+                    "NODE_USE_SYSTEM_CA": "1",  # a company's own authority counts for npm as it does for pip
+                },
                 capture_output=True,
                 check=False,
             )
