@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +20,8 @@ from bot.cli.output import console, print_json
 from bot.compose import open_moderator
 from bot.errors import UsageError
 from bot.settings import load_settings
-from moderation.moderator import Moderator, risk
-from moderation.types import Action, Category, Content, ImageContent, PromptContent, Scope, Verdict
+from moderation.moderator import Moderator, screen_row
+from moderation.types import Action, Content, ImageContent, PromptContent, Scope, Verdict
 
 MAX_LINE = 64 * 1024  # characters of one JSON line
 
@@ -50,12 +50,12 @@ async def _screen(text: str, *, negative: str, policy: Path | None, jsonl: bool,
         if jsonl:
             async for name, content in _lines():
                 verdict = await moderator.review(content, Scope())
-                sys.stdout.write(json.dumps({"id": name, **_line(verdict)}, ensure_ascii=False) + "\n")
+                sys.stdout.write(json.dumps({"id": name, **screen_row(verdict)}, ensure_ascii=False) + "\n")
                 sys.stdout.flush()
             return
         verdict = await moderator.review(PromptContent(text=text, negative=negative), Scope())
         if as_json:
-            print_json({"id": None, **_line(verdict)})
+            print_json({"id": None, **screen_row(verdict)})
         else:
             _table(verdict, moderator)
 
@@ -74,19 +74,6 @@ async def _lines() -> AsyncIterator[tuple[object, Content]]:
         if not isinstance(text, str) or not isinstance(negative, str):
             raise UsageError(f'Line {number} is not {{"id", "text", "negative"?}}.', field="jsonl")
         yield values.get("id"), PromptContent(text=text, negative=negative)
-
-
-def _line(verdict: Verdict) -> Mapping[str, object]:
-    finding = verdict.gravest
-    return {
-        "action": verdict.action.name.lower(),
-        "category": str(finding.category) if finding else None,
-        "score": round(risk(verdict), 4),
-        "scores": {str(c): round(verdict.scores.get(c, 0.0), 4) for c in Category},
-        "clause": finding.clause if finding else None,
-        "rule": finding.rule if finding else None,
-        "ms": round(verdict.elapsed_ms, 3),
-    }
 
 
 def _table(verdict: Verdict, moderator: Moderator) -> None:
