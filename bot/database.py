@@ -7,6 +7,8 @@ transaction two writers can both read a state and both build on it.
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,26 @@ def open_database(url: str) -> AsyncEngine:
         )
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"))
+    engine = create_async_engine(
+        parsed.set(drivername="sqlite+aiosqlite"), connect_args={"factory": _SQLiteConnection}
+    )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+class _SQLiteConnection(sqlite3.Connection):
+    """A connection whose closing ends its transaction.
+
+    A task that is cancelled inside a transaction has its connection closed, but SQLite keeps a closed
+    connection, and its write lock, for as long as a statement is unfinished; the cancelled task's traceback
+    holds one. Nobody could write until the garbage collector came by.
+    """
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.ProgrammingError):  # closed already
+            self.rollback()
+        super().close()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -92,12 +92,19 @@ class Worker:
         except LeaseLostError:
             _log.warning("job %s was taken over by another worker; our work is dropped", job.id)
         except asyncio.CancelledError:
-            with contextlib.suppress(LeaseLostError):
-                await asyncio.shield(self._queue.release(job))
+            await self._give_back(job)
             raise
         finally:
             self._progress.close(job.id)
         return True
+
+    async def _give_back(self, job: Job) -> None:
+        try:
+            await asyncio.shield(self._queue.release(job))
+        except LeaseLostError:
+            pass
+        except Exception:  # noqa: BLE001 - the database's; it must not hide that this task was cancelled
+            _log.exception("job %s could not be given back: it waits until its lease runs out", job.id)
 
     async def _serve(self, stop: asyncio.Event) -> None:
         while not stop.is_set():

@@ -235,6 +235,18 @@ async def test_a_hard_stop_gives_the_job_back(house: House) -> None:
     assert (waiting.status, waiting.attempt) == (JobStatus.QUEUED, 0)
 
 
+async def test_a_hard_stop_ends_the_worker_even_if_the_database_is_broken(house: House, caplog) -> None:
+    job = await house.submit(num_inference_steps=50, count=4)
+    serving = asyncio.create_task(house.worker().run(asyncio.Event()))
+    await house.until(lambda: house.progress.latest(job.id))
+    async with house.database.begin() as connection:
+        await connection.run_sync(lambda sync: sync.exec_driver_sql("ALTER TABLE jobs RENAME TO away"))
+    serving.cancel()
+    await asyncio.wait([serving], timeout=60)
+    assert serving.cancelled()
+    assert "could not be given back" in caplog.text
+
+
 async def test_a_closing_engine_gives_the_job_back(house: House) -> None:
     job = await house.submit(num_inference_steps=50, count=4)
     working = asyncio.create_task(house.worker().run_one())
