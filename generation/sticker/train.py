@@ -1,11 +1,14 @@
 """Trains the sticker model from a folder of credited pictures.
 
     python -m generation.sticker.dataset pictures --packages PACKAGES --out PICTURES
-    python -m generation.sticker.train vae  --data PICTURES --out RUN/vae  --latents RUN/pca.npz
-    python -m generation.sticker.train unet --data PICTURES --out RUN/unet --latents RUN/pca.npz --minutes 600
+    python -m generation.sticker.train vae  --data PICTURES --out RUN/vae
+    python -m generation.sticker.train unet --data PICTURES --out RUN/unet --minutes 600
+    python -m generation.sticker.train unet --data PICTURES --out RUN/unet --cool 100000
     python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/vae/vae --out generation/sticker/model
 
-Both trainings may run at the same time, may be stopped at any moment and go on where they were.
+Both trainings may run at the same time, may be stopped at any moment and go on where they were. To better a
+model that is there, add --start generation/sticker/model. Cool a copy of RUN/unet if the run is to go on: a
+cooled network is at the end of its schedule.
 """
 
 from __future__ import annotations
@@ -32,37 +35,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--data", type=Path, required=True, help="folder of pictures with captions and credits"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint")
-    parser.add_argument("--latents", type=Path, help="the PCA file both parts share; default: OUT/../pca.npz")
-    parser.add_argument("--minutes", type=float, help="of this run at most")
     parser.add_argument(
-        "--steps", type=int, help=f"in all; default for vae: {_VAE_STEPS}, for unet: no limit"
+        "--latents",
+        type=Path,
+        help="PCA file that both parts share, fitted if missing; default: the shipped one",
     )
+    parser.add_argument("--start", type=Path, help="model folder to begin from where OUT holds no checkpoint")
+    parser.add_argument("--minutes", type=float, help="of this run at most")
+    parser.add_argument("--steps", type=int, default=_VAE_STEPS, help="vae: length of the schedule")
+    parser.add_argument("--samples", type=int, help="unet: in all at most")
+    parser.add_argument("--cool", type=int, help="unet: samples over which the rate falls to 0")
+    parser.add_argument("--bfloat16", action="store_true", help="unet: mixed precision")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
-    latents = options.latents or options.out.parent / "pca.npz"
     try:
-        from generation.sticker.training.pictures import PictureFolder  # noqa: PLC0415 - --help stays quick
+        from generation.sticker.training.latents import SHIPPED  # noqa: PLC0415 - --help stays quick
+        from generation.sticker.training.pictures import PictureFolder  # noqa: PLC0415
 
         pictures = PictureFolder(options.data)
         import torch  # noqa: PLC0415
 
         torch.set_num_threads(options.threads)
+        common = {
+            "latents": options.latents or SHIPPED,
+            "start": options.start,
+            "minutes": options.minutes,
+        }
         if options.part == "vae":
             from generation.sticker.training.vae import train_vae  # noqa: PLC0415
 
-            done = train_vae(
-                pictures,
-                options.out,
-                latents=latents,
-                steps=options.steps or _VAE_STEPS,
-                minutes=options.minutes,
-            )
+            done = train_vae(pictures, options.out, steps=options.steps, **common)
             sys.stdout.write(f"{done} steps\n")
         else:
             from generation.sticker.training.unet import train_unet  # noqa: PLC0415
 
             done = train_unet(
-                pictures, options.out, latents=latents, minutes=options.minutes, steps=options.steps
+                pictures,
+                options.out,
+                samples=options.samples,
+                cool=options.cool,
+                bfloat16=options.bfloat16,
+                **common,
             )
             sys.stdout.write(f"{done} samples\n")
     except DatasetError as error:

@@ -19,6 +19,8 @@ from generation.sticker.packages import DatasetError
 from generation.sticker.training.pictures import PictureFolder, to_patches
 
 CHANNELS = 12
+SHIPPED = Path(__file__).with_name("latents.npz")
+"""The map that the shipped model was trained with; a model that goes on from it needs the same."""
 _FLATTEN = 0.6  # component i is divided by its deviation to this power: details keep less weight than shapes
 _PICTURES = 1200
 _PATCHES = 120_000

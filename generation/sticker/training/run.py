@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 SAVE_EVERY_S = 180.0
+SHEET_EVERY_S = 1200.0
 _REPORT_EVERY = 25
 
 Batch = TypeVar("Batch")
@@ -93,7 +94,7 @@ class Clock:
     """Counts training time over all runs and says when to save and when to stop."""
 
     def __init__(self, *, minutes: float | None, spent: float = 0.0) -> None:
-        self._begin = self._saved = time.monotonic()
+        self._begin = self._saved = self._drawn = time.monotonic()
         self._minutes = minutes
         self._before = spent
         self._interrupted = False
@@ -131,6 +132,13 @@ class Clock:
         if time.monotonic() - self._saved < SAVE_EVERY_S:
             return False
         self._saved = time.monotonic()
+        return True
+
+    def sheet_due(self) -> bool:
+        """Whether a sample sheet is due; starts the next wait when it is."""
+        if time.monotonic() - self._drawn < SHEET_EVERY_S:
+            return False
+        self._drawn = time.monotonic()
         return True
 
 

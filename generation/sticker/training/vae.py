@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.progress import Progress
 
-from generation.sticker.training.latents import CHANNELS, PatchLatents
+from generation.sticker.training.latents import CHANNELS, SHIPPED, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
 from generation.sticker.training.run import Average, Batches, Clock, History, save_state
 
@@ -39,7 +39,15 @@ AUTOENCODER: Mapping[str, object] = {
 """The autoencoder's shape, 1.5 M parameters: 8 px per latent cell."""
 
 
-def train_vae(pictures: PictureFolder, out: Path, *, latents: Path, steps: int, minutes: float | None) -> int:
+def train_vae(
+    pictures: PictureFolder,
+    out: Path,
+    *,
+    steps: int,
+    latents: Path = SHIPPED,
+    start: Path | None = None,
+    minutes: float | None = None,
+) -> int:
     """Train, or go on training, until `steps` steps are done in all or the time is up.
 
     The learning rate follows a cosine over `steps`, so it survives a stop and a resume.
@@ -49,6 +57,7 @@ def train_vae(pictures: PictureFolder, out: Path, *, latents: Path, steps: int, 
         out: holds `last.pt` (all state) and `vae/` (the average, as diffusers reads it).
         latents: the PCA file, shared with the U-Net.
         steps: of the whole schedule.
+        start: an exported model to begin from where `out` holds no checkpoint; None: from scratch.
         minutes: of this run at most; None: no limit.
 
     Returns:
@@ -60,7 +69,7 @@ def train_vae(pictures: PictureFolder, out: Path, *, latents: Path, steps: int, 
     target = PatchLatents.open(latents, pictures)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)
-    run = _Run(out, steps=steps, minutes=minutes)
+    run = _Run(out, start=start, steps=steps, minutes=minutes)
     torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
     def make(rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
@@ -90,14 +99,19 @@ def train_vae(pictures: PictureFolder, out: Path, *, latents: Path, steps: int, 
 class _Run:
     """The autoencoder with its optimizer, as a checkpoint keeps them."""
 
-    def __init__(self, out: Path, *, steps: int, minutes: float | None) -> None:
+    def __init__(self, out: Path, *, start: Path | None, steps: int, minutes: float | None) -> None:
         import diffusers  # noqa: PLC0415
         import torch  # noqa: PLC0415
 
         hub: Any = diffusers  # it builds its classes at run time, so their types cannot be checked
         self._out = out
         self._steps = steps
-        self._model = hub.AutoencoderKL(**AUTOENCODER)
+        if start is None:
+            self._model = hub.AutoencoderKL(**AUTOENCODER)
+        else:
+            self._model = hub.AutoencoderKL.from_pretrained(
+                start / "vae", torch_dtype=torch.float32, local_files_only=True
+            ).train()
         self._parameters = list(self._model.parameters())
         self._optimizer = torch.optim.AdamW(
             self._parameters, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True

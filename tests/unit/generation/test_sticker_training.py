@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
+from generation.sticker.export import MODEL
 from generation.sticker.packages import DatasetError
 from generation.sticker.train import main
 from generation.sticker.training.latents import CHANNELS, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
 from generation.sticker.training.run import Average, Batches, Clock, History, plot
+from generation.sticker.training.samples import STRENGTHS
 from generation.sticker.training.text_table import build_text_encoder
 from generation.sticker.training.unet import train_unet
 from generation.sticker.training.vae import train_vae
@@ -128,13 +131,38 @@ def test_the_unet_trains_and_goes_on(pictures, latents, tmp_path):
             pad_token_id=0,
         )
     ).save_pretrained(tmp_path / "text_encoder")
-    assert train_unet(pictures, tmp_path, latents=latents, minutes=None, steps=1) == 16
-    assert train_unet(pictures, tmp_path, latents=latents, minutes=None, steps=2) == 32
+    assert train_unet(pictures, tmp_path, latents=latents, samples=32) == 32
+    assert train_unet(pictures, tmp_path, latents=latents, samples=64) == 64
     state = torch.load(tmp_path / "last.pt", weights_only=True)
-    assert set(state) == {"un", "te", "opt", "ema", "step", "seen", "spent"}
+    assert set(state) == {"un", "te", "opt", "ema", "step", "seen", "spent", "cool"}
     assert state["step"] == 2
+    assert state["cool"] is None
     assert len(state["ema"]) > 100
-    assert (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").is_file()
+    sheets = sorted((tmp_path / "samples").iterdir())
+    assert [sheet.name for sheet in sheets] == ["000000032.png", "000000064.png"]
+    with Image.open(sheets[0]) as first, Image.open(sheets[1]) as second:
+        assert first.size[0] == EDGE * (1 + len(STRENGTHS))
+        assert first.tobytes() != second.tobytes()
+
+    # cooling: the last step is taken at a rate of almost 0, and a resumed run does not start anew
+    assert train_unet(pictures, tmp_path, latents=latents, cool=64, samples=96) == 96
+    assert train_unet(pictures, tmp_path, latents=latents, bfloat16=True) == 128
+    cooled = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert cooled["cool"] == (64, 64)
+    rates = [group["lr"] for group in cooled["opt"]["param_groups"]]
+    assert rates == pytest.approx([8e-4 * 4 / 200 / 2, 4e-4 * 4 / 200 / 2])
+    assert train_unet(pictures, tmp_path, latents=latents) == 128
+
+
+def test_a_training_begins_from_a_model_that_is_there(pictures, tmp_path):
+    train_unet(pictures, tmp_path / "unet_run", start=MODEL, samples=0)
+    train_vae(pictures, tmp_path / "vae_run", start=MODEL, steps=0)
+    for part in ("unet", "vae", "text_encoder"):
+        name = "model.safetensors" if part == "text_encoder" else "diffusion_pytorch_model.safetensors"
+        run = tmp_path / ("vae_run" if part == "vae" else "unet_run")
+        begun, shipped = load_file(run / part / name), load_file(MODEL / part / name)
+        assert begun.keys() == shipped.keys()
+        assert all(torch.equal(begun[key], value.float()) for key, value in shipped.items())
 
 
 def test_without_the_word_vectors_the_reason_is_clear(pictures, tmp_path, monkeypatch):
