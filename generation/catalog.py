@@ -15,7 +15,7 @@ from generation.families import FAMILIES
 
 __all__ = ["EMBEDDED_CARD", "Catalog", "ModelCard", "weights_digest"]
 
-EMBEDDED_CARD = Path(__file__).parent / "sticker" / "card.toml"
+EMBEDDED_CARD = Path(__file__).parent / "sticker" / "embedded" / "card.toml"
 
 Edge = Annotated[int, Field(ge=64, le=8192, multiple_of=8)]
 

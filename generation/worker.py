@@ -191,10 +191,11 @@ class Worker:
         message = str(error) if known else type(error).__name__
         again = await self._queue.fail(job, code=code, message=message, retryable=retryable)
         _log.warning(
-            "job %s failed in attempt %d (%s)%s",
+            "job %s failed in attempt %d (%s: %s)%s",
             job.id,
             job.attempt,
             code,
+            message,
             "; it is tried again" if again else "",
             exc_info=None if known else error,
         )

@@ -20,8 +20,9 @@ from generation.card import weights_digest
 from generation.errors import GenerationError
 from generation.families.offline import quiet_and_offline
 
-MODEL = Path(__file__).parent / "model"
-CARD = Path(__file__).parent / "card.toml"
+EMBEDDED = Path(__file__).parent / "embedded"
+MODEL = EMBEDDED / "model"
+CARD = EMBEDDED / "card.toml"
 _PINNED = re.compile(r"^weights_sha256 = .*$", re.MULTILINE)
 
 NOISE_SCHEDULER = {

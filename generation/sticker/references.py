@@ -20,7 +20,7 @@ from PIL import Image
 from generation.errors import GenerationError
 from generation.sticker.sources import Source
 
-PACK = Path(__file__).parent / "references.zip"
+PACK = Path(__file__).parent / "embedded" / "references.zip"
 _CACHED_PICTURES = 96  # of up to 512 x 512 RGBA: at most 100 MB, usually under 10
 _MAX_MEMBER = 4 << 20
 

@@ -4,11 +4,11 @@
     python -m generation.sticker.train vae  --data PICTURES --out RUN/vae
     python -m generation.sticker.train unet --data PICTURES --out RUN/unet --minutes 600
     python -m generation.sticker.train unet --data PICTURES --out RUN/unet --cool 100000
-    python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/vae/vae --out generation/sticker/model
+    python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/vae/vae --out generation/sticker/embedded/model
 
-Both trainings may run at the same time, may be stopped at any moment and go on where they were. To better a
-model that is there, add --start generation/sticker/model. Cool a copy of RUN/unet if the run is to go on: a
-cooled network is at the end of its schedule.
+Both trainings may run at the same time, may be stopped at any moment and go on where they were. To better the
+model that is there, add --start generation/sticker/embedded/model. Cool a copy of RUN/unet if the run is to go
+on: a cooled network is at the end of its schedule.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Enlarges small pictures four times with Real-ESRGAN (animevideov3), run by ncnn on the CPU.
 
 Source: Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic Data", 2021.
-The weights lie in `upscaler/` with their license (BSD-3-Clause).
+The weights lie in `embedded/upscaler/` with their license (BSD-3-Clause).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from generation.errors import GenerationError
 
 FACTOR = 4
-FOLDER = Path(__file__).parent / "upscaler"
+FOLDER = Path(__file__).parent / "embedded" / "upscaler"
 _NAME = "realesr-animevideov3-x4"
 
 
