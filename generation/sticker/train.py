@@ -4,11 +4,11 @@
     python -m generation.sticker.train vae  --data PICTURES --out RUN/vae
     python -m generation.sticker.train unet --data PICTURES --out RUN/unet --minutes 600
     python -m generation.sticker.train unet --data PICTURES --out RUN/unet --cool 100000
-    python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/vae/vae --out generation/sticker/embedded/model
+    python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/vae/vae
 
 Both trainings may run at the same time, may be stopped at any moment and go on where they were. To better the
-model that is there, add --start generation/sticker/embedded/model. Cool a copy of RUN/unet if the run is to go
-on: a cooled network is at the end of its schedule.
+model that ships, add --start generation/sticker/embedded/model. Cool a copy of RUN/unet if the run is to go
+on: a cooled network is at the end of its schedule. The last command replaces the model that ships.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--start", type=Path, help="model folder to begin from where OUT holds no checkpoint")
     parser.add_argument("--minutes", type=float, help="of this run at most")
-    parser.add_argument("--steps", type=int, default=_VAE_STEPS, help="vae: length of the schedule")
-    parser.add_argument("--samples", type=int, help="unet: in all at most")
-    parser.add_argument("--cool", type=int, help="unet: samples over which the rate falls to 0")
+    parser.add_argument("--steps", type=_positive, default=_VAE_STEPS, help="vae: length of the schedule")
+    parser.add_argument("--samples", type=_positive, help="unet: in all at most")
+    parser.add_argument("--cool", type=_positive, help="unet: samples over which the rate falls to 0")
     parser.add_argument("--bfloat16", action="store_true", help="unet: mixed precision")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -82,6 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from PIL import Image, ImageDraw
 
+from generation.sticker.packages import DatasetError
+
 if TYPE_CHECKING:
     import torch
 
@@ -198,6 +200,17 @@ def plot(rows: Sequence[tuple[int, float]], *, width: int = 720, height: int = 3
     draw.text((left, bottom + 8), f"step {steps[0]}", fill="black")
     draw.text((right - 90, bottom + 8), f"step {steps[-1]}", fill="black")
     return image
+
+
+def check_model(folder: Path, *parts: str) -> None:
+    """Make sure that a folder holds these parts of an exported model.
+
+    Raises:
+        DatasetError: one is missing.
+    """
+    for part in parts:
+        if not list((folder / part).glob("*config.json")):
+            raise DatasetError(f"{folder} is no model to begin from: it holds no {part}")
 
 
 def save_state(state: dict[str, Any], path: Path) -> None:

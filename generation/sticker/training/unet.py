@@ -15,7 +15,7 @@ from rich.progress import Progress
 from generation.sticker.export import MODEL, NOISE_SCHEDULER
 from generation.sticker.training.latents import CHANNELS, SHIPPED, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
-from generation.sticker.training.run import Average, Batches, Clock, History, save_state
+from generation.sticker.training.run import Average, Batches, Clock, History, check_model, save_state
 from generation.sticker.training.samples import SampleSheet
 from generation.sticker.training.text_table import LENGTH, build_text_encoder
 
@@ -80,7 +80,7 @@ def train_unet(
         vae: decodes the sample sheets.
 
     Raises:
-        DatasetError: `start` holds no model of this shape.
+        DatasetError: `start` is no model folder.
 
     Returns:
         The number of samples seen in all.
@@ -93,7 +93,9 @@ def train_unet(
         if start is None:
             build_text_encoder(pictures, out)
         else:
-            for part in ("tokenizer", "text_encoder", "unet"):
+            check_model(start, "unet", "text_encoder", "tokenizer")
+            # The tokenizer comes last: a copy that was cut off is then made anew.
+            for part in ("unet", "text_encoder", "tokenizer"):
                 shutil.copytree(start / part, out / part, dirs_exist_ok=True)
     torch.manual_seed(0)
     torch.set_flush_denormal(True)

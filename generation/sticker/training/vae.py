@@ -13,7 +13,7 @@ from rich.progress import Progress
 
 from generation.sticker.training.latents import CHANNELS, SHIPPED, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
-from generation.sticker.training.run import Average, Batches, Clock, History, save_state
+from generation.sticker.training.run import Average, Batches, Clock, History, check_model, save_state
 
 if TYPE_CHECKING:
     import torch
@@ -59,6 +59,9 @@ def train_vae(
         steps: of the whole schedule.
         start: an exported model to begin from where `out` holds no checkpoint; None: from scratch.
         minutes: of this run at most; None: no limit.
+
+    Raises:
+        DatasetError: `start` is no model folder.
 
     Returns:
         The number of steps done in all.
@@ -109,6 +112,7 @@ class _Run:
         if start is None:
             self._model = hub.AutoencoderKL(**AUTOENCODER)
         else:
+            check_model(start, "vae")
             self._model = hub.AutoencoderKL.from_pretrained(
                 start / "vae", torch_dtype=torch.float32, local_files_only=True
             ).train()

