@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from attribution.acceptance import Acceptances
 from attribution.credentials import Credentials, endorse_root, root_of
 from attribution.evidence import EvidenceRoom
+from attribution.gallery import Gallery
 from attribution.keys import KeyRing
 from attribution.ledger import Ledger
 from attribution.licenses import LicenseCatalog
@@ -26,6 +27,7 @@ from attribution.vault import Vault
 from bot.database import open_database
 from bot.errors import ConfigurationError
 from bot.handle import Conversation
+from bot.notices import Notices
 from bot.platforms.base import Platform
 from bot.posts import Posts
 from bot.replies import Replies
@@ -33,14 +35,21 @@ from bot.schema import migrate
 from bot.settings import Settings
 from bot.usecases.account import Accounts
 from bot.usecases.deliver import Courier
+from bot.usecases.digest import Digest
 from bot.usecases.evidence import Evidence
 from bot.usecases.finish import Finisher
+from bot.usecases.image_check import ImageCheck
 from bot.usecases.imagine import Imagine
 from bot.usecases.iterate import Iterate
 from bot.usecases.lookup import WhoMade
+from bot.usecases.policies import Policies
+from bot.usecases.protect import Protect, fingerprint
+from bot.usecases.quarantine import QuarantineRoom
 from bot.usecases.quota import Quota
+from bot.usecases.replay import Replay
 from bot.usecases.retention import Retention
 from bot.usecases.review import ReviewRoom
+from bot.usecases.takedown import TakeDown
 from generation.blobs import FolderBlobStore
 from generation.catalog import Catalog
 from generation.engine import Engine
@@ -52,9 +61,14 @@ from generation.worker import Worker
 from moderation.decisions import Decisions
 from moderation.embedding import SentenceEncoder
 from moderation.moderator import Moderator
+from moderation.policies import PolicyLog
 from moderation.policy import Policy
+from moderation.protections import Protections
+from moderation.quarantine import Quarantine
 from moderation.reviews import Reviews
 from moderation.strikes import Strikes
+from moderation.takedowns import Takedowns
+from moderation.withheld import Withheld
 
 VERSION = importlib.metadata.version("verso-bot")
 
@@ -78,11 +92,19 @@ class App:
     moderator: Moderator
     decisions: Decisions
     reviews: Reviews
+    strikes: Strikes
     posts: Posts
     replies: Replies
     imagine: Imagine
     iterate: Iterate
     review_room: ReviewRoom
+    protect: Protect
+    take_down: TakeDown
+    withheld: Withheld
+    quarantine: QuarantineRoom
+    digest: Digest
+    policies: Policies
+    replay: Replay
     accounts: Accounts
     who_made: WhoMade
     retention: Retention
@@ -91,6 +113,7 @@ class App:
     courier: Courier
     handle: Conversation
     platforms: dict[str, Platform]
+    screener: Callable[[Policy], Moderator]  # a moderator under another policy, for dry runs
     engine: Callable[[], Engine]  # makes an engine of this process: loads torch
     worker: Callable[..., Worker]  # worker(engine, workspace=None): serves the queue with it
 
@@ -102,6 +125,24 @@ class App:
 def policy_of(settings: Settings) -> Policy:
     """The moderation policy that the settings name."""
     return Policy.load(settings.policy.path or settings.policy.preset)
+
+
+def channels_of(settings: Settings) -> dict[str, str]:
+    """The moderators' channel of each workspace that has one.
+
+    Raises:
+        ConfigurationError: an item is not platform:workspace:channel.
+    """
+    channels = {}
+    for item in settings.moderator_channels:
+        workspace, _, channel = item.rpartition(":")
+        if workspace.count(":") != 1 or not channel:
+            raise ConfigurationError(
+                f"{item!r} is not platform:workspace:channel, such as slack:T012:C345",
+                setting="VERSO_MODERATOR_CHANNELS",
+            )
+        channels[workspace] = channel
+    return channels
 
 
 def catalog_of(settings: Settings) -> Catalog:
@@ -137,12 +178,23 @@ async def open_app(settings: Settings, *, platforms: Sequence[Platform] = ()) ->
     keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
     database = open_database(settings.database_url)
     encoder = SentenceEncoder()
-    moderator = Moderator.open(policy_of(settings), embed=encoder.embed)
+    protections = Protections(database)
+    moderator = Moderator.open(
+        policy_of(settings), embed=encoder.embed, protected=protections.current, fingerprint=fingerprint
+    )
     try:
         await migrate(database)
-        yield _build(
-            settings, keys=keys, database=database, moderator=moderator, encoder=encoder, platforms=platforms
+        app = _build(
+            settings,
+            keys=keys,
+            database=database,
+            moderator=moderator,
+            protections=protections,
+            encoder=encoder,
+            platforms=platforms,
         )
+        await app.policies.enter()
+        yield app
     finally:
         moderator.close()
         await database.dispose()
@@ -154,6 +206,7 @@ def _build(
     keys: KeyRing,
     database: AsyncEngine,
     moderator: Moderator,
+    protections: Protections,
     encoder: SentenceEncoder,
     platforms: Sequence[Platform],
 ) -> App:
@@ -182,9 +235,21 @@ def _build(
     reviews = Reviews(database, seal=vault.seal, unseal=vault.unseal)
     strikes = Strikes(database, policy=moderator.policy.strikes)
     posts = Posts(database, seal=vault.seal, unseal=vault.unseal)
+    withheld, gallery, takedowns = Withheld(database), Gallery(database), Takedowns(database)
     replies = Replies(moderator.policy)
     quota = Quota(queue, images_per_day=settings.quota.images_per_day)
     by_name = {platform.name: platform for platform in platforms}
+    quarantine = QuarantineRoom(
+        engine=database,
+        quarantine=Quarantine(database, keep_ms=settings.retention.quarantine_days * 86_400_000),
+        queue=queue,
+        releases=releases,
+        decisions=decisions,
+        reviews=reviews,
+        blobs=blobs,
+        vault=vault,
+        ledger=ledger,
+    )
     imagine = Imagine(
         catalog=catalog,
         licenses=licenses,
@@ -198,6 +263,7 @@ def _build(
         strikes=strikes,
         queue=queue,
         posts=posts,
+        close_off=quarantine.words,
         commercial=settings.workspace.commercial,
         territory=settings.workspace.territory,
     )
@@ -205,7 +271,13 @@ def _build(
         queue=queue,
         blobs=blobs,
         vault=vault,
-        moderator=moderator,
+        check=ImageCheck(
+            moderator=moderator,
+            decisions=decisions,
+            reviews=reviews,
+            withheld=withheld,
+            close_off=quarantine.picture,
+        ),
         decisions=decisions,
         catalog=catalog,
         licenses=licenses,
@@ -214,6 +286,9 @@ def _build(
         imagine=imagine,
         provider=settings.organisation,
         generator=f"Verso {VERSION}",
+    )
+    take_down = TakeDown(
+        engine=database, takedowns=takedowns, gallery=gallery, releases=releases, vault=vault
     )
     courier = Courier(
         queue=queue,
@@ -225,8 +300,11 @@ def _build(
         progress=progress,
         replies=replies,
         platforms=by_name,
+        on_removed=take_down.removed,
     )
-    iterate = Iterate(imagine=imagine, catalog=catalog, queue=queue, releases=releases, vault=vault)
+    iterate = Iterate(
+        imagine=imagine, catalog=catalog, queue=queue, releases=releases, vault=vault, withheld=withheld
+    )
     review_room = ReviewRoom(
         moderator=moderator,
         reviews=reviews,
@@ -237,6 +315,7 @@ def _build(
         vault=vault,
         posts=posts,
         queue=queue,
+        blobs=blobs,
     )
     lookup = Lookup(database, credentials=credentials, vault=vault)
     accounts = Accounts(
@@ -252,6 +331,7 @@ def _build(
         posts=posts,
         blobs=blobs,
         forget_pictures=lookup.forget,
+        withheld=withheld,
     )
     room = EvidenceRoom(
         database,
@@ -286,18 +366,44 @@ def _build(
         licenses=licenses,
         acceptances=acceptances,
         releases=releases,
-        evidence=Evidence(room=room, lookup=lookup, vault=vault),
+        evidence=Evidence(room=room, lookup=lookup, vault=vault, withheld=withheld),
         catalog=catalog,
         queue=queue,
         blobs=blobs,
         moderator=moderator,
         decisions=decisions,
         reviews=reviews,
+        strikes=strikes,
         posts=posts,
         replies=replies,
         imagine=imagine,
         iterate=iterate,
         review_room=review_room,
+        protect=Protect(
+            protections=protections, takedowns=takedowns, gallery=gallery, vault=vault, ledger=ledger
+        ),
+        take_down=take_down,
+        withheld=withheld,
+        quarantine=quarantine,
+        digest=Digest(
+            moderator=moderator,
+            decisions=decisions,
+            reviews=reviews,
+            takedowns=takedowns,
+            vault=vault,
+            notices=Notices(database),
+            platforms=by_name,
+            channels=channels_of(settings),
+        ),
+        policies=Policies(
+            load=functools.partial(policy_of, settings),
+            moderator=moderator,
+            strikes=strikes,
+            replies=replies,
+            log=PolicyLog(database),
+            ledger=ledger,
+        ),
+        replay=Replay(decisions=decisions, ledger=ledger),
         accounts=accounts,
         who_made=who_made,
         retention=Retention(engine=database, blobs=blobs, posts=posts, days=settings.retention.days),
@@ -306,6 +412,9 @@ def _build(
         courier=courier,
         handle=handle,
         platforms=by_name,
+        screener=functools.partial(
+            Moderator.open, embed=encoder.embed, protected=protections.current, fingerprint=fingerprint
+        ),
         engine=functools.partial(_engine, settings, catalog, encoder),
         worker=functools.partial(
             Worker, queue, blobs=blobs, progress=progress, seal=vault.seal, unseal=vault.unseal

@@ -22,7 +22,16 @@ from bot.usecases.outcomes import (
     TimedOut,
 )
 from bot.usecases.quota import QuotaSpent
-from bot.words import CATEGORY_NAMES, UNJUDGED, advice, duration, plural, shorten, when
+from bot.words import (
+    CATEGORY_NAMES,
+    UNJUDGED,
+    advice,
+    awaits_moderator,
+    duration,
+    plural,
+    shorten,
+    when,
+)
 from generation.catalog import Catalog, ModelCard
 from generation.errors import GenerationError, RequestLimitError
 from generation.job import Job
@@ -37,6 +46,10 @@ class Replies:
     """Chooses the words. English for now: a locale is one more table here."""
 
     def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def use(self, policy: Policy) -> None:
+        """Quote the clauses of another policy from now on."""
         self._policy = policy
 
     def imagine(self, outcome: ImagineOutcome) -> Reply:
@@ -172,8 +185,8 @@ class Replies:
         return tuple(fields)
 
     def clause(self, finding: Finding) -> str:
-        """The words of the clause a finding rests on; empty where it names none."""
-        if finding.clause is None:
+        """The words of the clause a finding rests on; empty where there is none (any more)."""
+        if finding.clause is None or finding.clause not in self._policy.clauses:
             return ""
         clause = self._policy.clause(finding.clause)
         return f"{clause.text} ({clause.title})" if clause.title else clause.text
@@ -227,12 +240,29 @@ class Replies:
         )
 
     def withheld(self, verdicts: Sequence[Verdict]) -> Reply:
-        """Told in private when no picture of a job may be shown."""
+        """Told in private when no picture of a job may be shown (yet)."""
+        if any(map(awaits_moderator, verdicts)):
+            return Reply(
+                title="A moderator takes a look at the picture",
+                text="The image check is not sure about what was drawn. You will be told either way.",
+                tone="warning",
+            )
         fields = self._finding_fields(max(verdicts, key=lambda v: v.action)) if verdicts else ()
         return Reply(
             title="The picture is withheld",
             text="The image check stopped what was drawn. Try other words, or the same again.",
             fields=fields,
+            tone="warning",
+        )
+
+    def taken_down(self, job: Job) -> Reply:
+        """Told once, in private, to the requester of a picture that was taken down."""
+        return Reply(
+            title="A picture of yours was taken down",
+            text=(
+                "A rights holder asked for it and a moderator agreed; its post and its copies are removed. "
+                f"It was drawn for: {shorten(job.request.prompt, 120)}"
+            ),
             tone="warning",
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.conversation import Button, Field, Reply
+from bot.conversation import Button, Field, ImageFile, Reply
 from bot.usecases.review import Appealed, Decided, NotModerator, ReviewList, ReviewView
 from bot.words import plural, shorten, when
 
@@ -59,7 +59,20 @@ def review(outcome: ReviewView | NotModerator) -> Reply:
         fields.append(Field(label="Negative prompt", value=command.negative_prompt))
     if outcome.appeal:
         fields.append(Field(label="The requester says", value=outcome.appeal))
+    images: tuple[ImageFile, ...] = ()
+    if outcome.picture is not None:
+        images = (
+            ImageFile(
+                name=f"review-{review.id}.png",
+                data=outcome.picture,
+                alt_text="The drawn picture that waits for a decision",
+                width=0,
+                height=0,
+            ),
+        )
+        fields.append(Field(label="Picture", value=f"to a file: verso review show {review.id} --out FILE"))
     return Reply(
+        images=images,
         title=f"Review {review.id} ({review.kind})",
         text=f"Asked by {command.origin.user_name or 'a member'}; decide by {when(review.deadline_ms)}.",
         fields=tuple(fields),
@@ -77,6 +90,8 @@ def decided(outcome: Decided | NotModerator) -> Reply:
         "warned": "Warned: the requester is told your reason.",
         "timed_out": "Timed out: waiting requests of this person are cancelled.",
     }
+    if outcome.view.held is not None:
+        words["approved"] = "Approved: the picture is being posted."
     return Reply(text=words[outcome.view.review.status], tone="good")
 
 
@@ -87,7 +102,11 @@ def decision_notice(outcome: Decided) -> Reply:
     if review.status == "approved":
         return Reply(
             title="Approved",
-            text=f"A moderator approved your prompt; it is being drawn: {prompt}",
+            text=(
+                f"A moderator approved your picture; it is being posted: {prompt}"
+                if outcome.view.held
+                else f"A moderator approved your prompt; it is being drawn: {prompt}"
+            ),
             tone="good",
         )
     reason = f" Reason: {review.reason}" if review.reason else ""
@@ -96,6 +115,16 @@ def decision_notice(outcome: Decided) -> Reply:
     )
     return Reply(
         title="Not approved", text=f"A moderator decided about: {prompt}.{reason}{pause}", tone="bad"
+    )
+
+
+def expired_notice(view: ReviewView) -> Reply:
+    """Told to the requester when the deadline has passed."""
+    prompt = shorten(view.command.prompt, 120)
+    return Reply(
+        title="Not decided in time",
+        text=f"No moderator decided by the deadline, so it is not shown: {prompt}. You can ask again.",
+        tone="warning",
     )
 
 

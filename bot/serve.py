@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import logging
 import os
 import time
 from pathlib import Path
 
+from bot import review_replies
 from bot.compose import App
 from bot.platforms.base import Platform
 from bot.settings import Settings
+from moderation.errors import PolicyError
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +23,8 @@ HEARTBEAT_S = 10.0
 HEARTBEAT_OLD_S = 60.0
 REAP_S = 5.0
 SWEEP_S = 3600.0
+RELOAD_S = 5.0
+TELL_S = 60.0
 
 NO_TOKENS = """No chat platform is connected.
 
@@ -87,6 +92,9 @@ async def serve(app: App, stop: asyncio.Event, *, engine: bool, platforms: bool 
             tasks.create_task(app.courier.run(stop))
         tasks.create_task(_reap(app, stop))
         tasks.create_task(_sweep(app, stop))
+        tasks.create_task(_reload(app, stop))
+        if platforms:
+            tasks.create_task(_tell(app, stop))
         tasks.create_task(_beat(heartbeat_file(app.settings), stop))
 
 
@@ -135,7 +143,35 @@ async def _sweep(app: App, stop: asyncio.Event) -> None:
         gone = await app.retention.sweep()
         if gone:
             log.info("%d pictures went with their retention period", gone)
+        await app.quarantine.sweep()
         await _pause(stop, SWEEP_S)
+
+
+async def _reload(app: App, stop: asyncio.Event) -> None:
+    """Take in an edited policy; a wrong one is named once, and the old one stays in force."""
+    complained = ""
+    while not stop.is_set():
+        try:
+            policy = await app.policies.reload()
+        except PolicyError as error:
+            if str(error) != complained:
+                log.warning("the policy stays as it was: %s", error)
+            complained = str(error)
+        else:
+            complained = ""
+            if policy is not None:
+                log.info("policy %s (%s) is in force", policy.name, policy.version[:16])
+        await _pause(stop, RELOAD_S)
+
+
+async def _tell(app: App, stop: asyncio.Event) -> None:
+    """Close reviews that nobody decided in time, and tell moderators what is due."""
+    while not stop.is_set():
+        for view in await app.review_room.expire():
+            requester = dataclasses.replace(view.command.origin, token="")
+            await app.courier.notify(requester, review_replies.expired_notice(view))
+        await app.digest.send()
+        await _pause(stop, TELL_S)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

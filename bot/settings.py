@@ -79,6 +79,7 @@ class Retention(_Section):
     """How long personal data is kept."""
 
     days: int = Field(default=365, ge=1, le=36500)
+    quarantine_days: int = Field(default=365, ge=1, le=36500)  # preservation of what may be illegal
 
 
 class PolicyFile(_Section):
@@ -138,7 +139,9 @@ class Settings(BaseSettings):
         frozenset()
     )  # terminal user names that may decide reviews; empty: whoever has the shell
 
-    @field_validator("moderators", mode="before")
+    moderator_channels: Names = frozenset()  # platform:workspace:channel, for the daily digest and alerts
+
+    @field_validator("moderators", "moderator_channels", mode="before")
     @classmethod
     def _split_moderators(cls, value: object) -> object:
         if isinstance(value, str):

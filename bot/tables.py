@@ -34,3 +34,11 @@ parked = Table(
     Column("created_ms", BigInteger, nullable=False),
     Index("ix_parked_subject", "subject"),
 )
+
+notices = Table(  # what moderators were told on the house's own account, so that they are told once
+    "notices",
+    metadata,
+    Column("workspace_id", String(128), primary_key=True),
+    Column("topic", String(128), primary_key=True),
+    Column("sent_ms", BigInteger, nullable=False),
+)

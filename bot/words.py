@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from moderation.types import Category, Finding
+from moderation.types import Action, Category, Finding, Verdict
 
 CATEGORY_NAMES = {
     Category.SEXUAL: "sexual content",
@@ -31,6 +31,7 @@ ADVICE = {
     "trademark": "Describe the look in your own words instead of naming the brand or character.",
     "artist_style": "Name a period or technique instead of a living artist.",
     "evasion": "Write the words plainly.",
+    "protected": "Draw something of your own: a rights holder asked that this is not drawn here.",
     "unchecked": "A check could not finish, so a moderator takes a look.",
     "too_long": "Shorten the prompt.",
     "unreadable_image": "The picture cannot be read: try PNG or JPEG.",
@@ -40,6 +41,13 @@ ADVICE = {
 
 UNJUDGED = frozenset({"unchecked", "too_long", "unreadable_image", "blank_image"})
 """Advice of findings that judge nothing: their category is no reason to name."""
+
+
+def awaits_moderator(verdict: Verdict) -> bool:
+    """Whether a moderator looks at it: a blank drawing is a failure, with nothing to look at."""
+    finding = verdict.gravest
+    blank = finding is not None and finding.advice == "blank_image"
+    return verdict.action is Action.HOLD and not blank
 
 
 def when(ms: int) -> str:

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import ColumnElement, exists, false, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from generation.clock import NowMs
 from generation.errors import LeaseLostError
 from generation.tables import jobs, outbox
 
-OutboxKind = Literal["deliver", "failed", "cancelled"]
+OutboxKind = Literal["deliver", "failed", "cancelled", "approved", "remove"]
+"""The end of a job: drawn, failed, cancelled. Later: pictures that a person let pass, posts to take back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +40,26 @@ async def put(connection: AsyncConnection, job_id: str, kind: OutboxKind) -> Non
             job_id=job_id, kind=kind, attempt=0, fence=0, visible_ms=NowMs(), created_ms=NowMs()
         )
     )
+
+
+async def put_again(connection: AsyncConnection, job_id: str, kind: OutboxKind) -> None:
+    """Add an item that may come up more than once: one that was done is to be done once more.
+
+    A job that is gone has nobody to tell, and nothing is added.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    if await connection.scalar(select(jobs.c.id).where(jobs.c.id == job_id)) is None:
+        return
+    fresh = dialect.insert(outbox).values(
+        job_id=job_id, kind=kind, attempt=0, fence=0, visible_ms=NowMs(), created_ms=NowMs()
+    )
+    again = {
+        "done_ms": None,
+        "visible_ms": fresh.excluded.visible_ms,
+        "attempt": 0,
+        "fence": outbox.c.fence + 1,
+    }
+    await connection.execute(fresh.on_conflict_do_update(index_elements=["job_id", "kind"], set_=again))
 
 
 class Outbox:

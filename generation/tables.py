@@ -104,6 +104,6 @@ outbox = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("done_ms", BigInteger),  # kept until the job is purged, so that it can never be told twice
     UniqueConstraint("job_id", "kind"),
-    CheckConstraint("kind IN ('deliver', 'failed', 'cancelled')", name="kind"),
+    CheckConstraint("kind IN ('deliver', 'failed', 'cancelled', 'approved', 'remove')", name="kind"),
     Index(None, "done_ms", "visible_ms"),
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy import ColumnElement, RowMapping, delete, func, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from moderation.tables import decisions
@@ -36,6 +38,7 @@ class StoredDecision:
     subject: str
     workspace_id: str
     platform: str
+    age_restricted: bool
     job_id: str | None
     content_kind: ContentKind
     action: Action
@@ -48,7 +51,7 @@ class StoredDecision:
     @property
     def gravest(self) -> Finding | None:
         """The finding that decided."""
-        return max(self.findings, key=lambda f: (f.action, f.score), default=None)
+        return _gravest(self.findings)
 
 
 class Decisions:
@@ -78,15 +81,20 @@ class Decisions:
         text: str,
         verdict: Verdict,
         job_id: str | None = None,
+        decision_id: str | None = None,
     ) -> str:
-        """Store a verdict; returns the decision's id. `text` is sealed before anything is written."""
+        """Store a verdict; returns the decision's id. `text` is sealed before anything is written.
+
+        A second verdict under a chosen `decision_id` (16 hex digits) changes nothing: the first one counts.
+        """
         sealed = await self._seal(subject, text.encode("utf-8", "replace"))
-        decision_id = self._new_id()
+        decision_id = decision_id or self._new_id()
         values = {
             "id": decision_id,
             "subject": subject,
             "workspace_id": scope.workspace_id,
             "platform": scope.platform,
+            "age_restricted": scope.age_restricted,
             "job_id": job_id,
             "content_kind": content_kind,
             "text": sealed,
@@ -98,7 +106,8 @@ class Decisions:
             "created_ms": self._now_ms(),
         }
         async with self._engine.begin() as connection:
-            await connection.execute(decisions.insert().values(**values))
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            await connection.execute(dialect.insert(decisions).values(**values).on_conflict_do_nothing())
         return decision_id
 
     async def attach(self, decision_id: str, job_id: str) -> None:
@@ -121,6 +130,52 @@ class Decisions:
         """Return a person's decisions, oldest first."""
         return await self._select(decisions.c.subject == subject)
 
+    async def since(
+        self,
+        since_ms: int,
+        *,
+        content_kind: ContentKind,
+        workspace_id: str | None = None,
+        after: tuple[int, str] = (0, ""),
+        limit: int = 500,
+    ) -> tuple[StoredDecision, ...]:
+        """Return a page of decisions, oldest first; `after` is (created_ms, id) of the last one seen."""
+        where = (
+            (decisions.c.created_ms >= since_ms)
+            & (decisions.c.content_kind == content_kind)
+            & (tuple_(decisions.c.created_ms, decisions.c.id) > after)
+        )
+        if workspace_id is not None:
+            where &= decisions.c.workspace_id == workspace_id
+        return await self._select(where, limit=limit)
+
+    async def tally(
+        self, workspace_id: str, *, since_ms: int
+    ) -> Mapping[tuple[ContentKind, Action, Category | None], int]:
+        """Count a workspace's decisions from `since_ms` on, by the category of the gravest finding."""
+        statement = select(decisions.c.content_kind, decisions.c.action, decisions.c.findings).where(
+            decisions.c.workspace_id == workspace_id, decisions.c.created_ms >= since_ms
+        )
+        counts: Counter[tuple[ContentKind, Action, Category | None]] = Counter()
+        async with self._engine.execution_options(read_only=True).connect() as connection:
+            for row in await connection.execute(statement):
+                finding = _gravest(tuple(_finding(item) for item in row.findings))
+                counts[row.content_kind, Action(row.action), finding.category if finding else None] += 1
+        return dict(counts)
+
+    async def frequent(self, *, since_ms: int, blocks: int) -> tuple[tuple[str, str, int], ...]:
+        """Return (workspace, subject, blocks) of everybody with at least `blocks` since then."""
+        count = func.count()
+        statement = (
+            select(decisions.c.workspace_id, decisions.c.subject, count)
+            .where(decisions.c.created_ms >= since_ms, decisions.c.action == int(Action.BLOCK))
+            .group_by(decisions.c.workspace_id, decisions.c.subject)
+            .having(count >= blocks)
+            .order_by(decisions.c.workspace_id, decisions.c.subject)
+        )
+        async with self._engine.execution_options(read_only=True).connect() as connection:
+            return tuple((row[0], row[1], int(row[2])) for row in await connection.execute(statement))
+
     async def text(self, decision_id: str) -> str | None:
         """Open the text of a decision; None where there is no such decision."""
         async with self._engine.execution_options(read_only=True).connect() as connection:
@@ -140,10 +195,18 @@ class Decisions:
         async with self._engine.begin() as own:
             await own.execute(statement)
 
-    async def _select(self, where: Any) -> tuple[StoredDecision, ...]:  # noqa: ANN401 - a column expression
-        statement = select(decisions).where(where).order_by(decisions.c.created_ms, decisions.c.id)
+    async def _select(
+        self, where: ColumnElement[bool], limit: int | None = None
+    ) -> tuple[StoredDecision, ...]:
+        statement = (
+            select(decisions).where(where).order_by(decisions.c.created_ms, decisions.c.id).limit(limit)
+        )
         async with self._engine.execution_options(read_only=True).connect() as connection:
             return tuple(_decision(row) for row in (await connection.execute(statement)).mappings())
+
+
+def _gravest(findings: Sequence[Finding]) -> Finding | None:
+    return max(findings, key=lambda f: (f.action, f.score), default=None)
 
 
 def _decision(row: RowMapping) -> StoredDecision:
@@ -152,6 +215,7 @@ def _decision(row: RowMapping) -> StoredDecision:
         subject=row["subject"],
         workspace_id=row["workspace_id"],
         platform=row["platform"],
+        age_restricted=row["age_restricted"],
         job_id=row["job_id"],
         content_kind=row["content_kind"],
         action=Action(row["action"]),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from moderation.errors import PolicyError, RuleDataError
-from moderation.normalize import Normalized
-from moderation.policy_file import parse
+from moderation.name_forms import forms
+from moderation.normalize import Normalized, plain
+from moderation.policy_file import Table, parse
 from moderation.terms import Entry, TermList
 from moderation.types import Category
 
@@ -22,9 +23,10 @@ _KINDS = {
     "artist": Category.ARTIST_STYLE,
 }
 _LIVING, _DEAD, _PAST = "living", "dead", "historic"
-_SOLID = 8  # characters
+_FOLDER = "entities"
+_WORDS = re.compile(r"[^\w]+")
 _SENTENCE = re.compile(r"[,;:!?\n|()]|\.\s")  # no name runs across one of these
-_INITIAL = re.compile(r"\b(?:jr|sr|[a-z])\.\s", re.IGNORECASE)
+_INITIAL = re.compile(r"\b(?:jr|sr|dr|mrs?|ms|st|[a-z])\.\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,7 +49,7 @@ class Named:
 class EntityList:
     """The names that ship, or a folder's own."""
 
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
+    def __init__(self, entries: Iterable[Entry]) -> None:
         self._terms = TermList(entries)
 
     def __len__(self) -> int:
@@ -76,65 +78,101 @@ class EntityList:
                     end=match.end,
                 )
             )
-        return tuple(one for one in found if not any(_within(one, other) for other in found))
+        return tuple(_longest(found))
 
 
 def load_entities(folder: Path | None = None) -> EntityList:
-    """Read `entities.toml` from `folder`, or the list that ships.
+    """Read every file of `entities/` in `folder`, or the lists that ship.
 
     Raises:
-        RuleDataError: it is missing or malformed.
+        RuleDataError: there is none, or one is malformed.
     """
-    name = "entities.toml"
+    own = folder / _FOLDER if folder is not None else None
+    place: Traversable = (
+        own if own is not None and own.is_dir() else resources.files("moderation") / "data" / _FOLDER
+    )
+    name = _FOLDER
     try:
-        if folder is not None and (folder / name).is_file():
-            text = (folder / name).read_text("utf-8")
-        else:
-            text = (resources.files("moderation") / "data" / name).read_text("utf-8")
-        return EntityList(tuple(_groups(text)))
+        tables: list[Table] = []
+        for file in sorted(place.iterdir(), key=lambda file: file.name):
+            name = f"{_FOLDER}/{file.name}"
+            if file.name.endswith(".toml"):
+                tables.append(parse(file.read_text("utf-8"), name))
+        if not tables:
+            raise RuleDataError(_FOLDER, "holds no list: put at least one .toml file with groups into it")
+        return EntityList(_entries(tables))
     except (OSError, UnicodeDecodeError) as error:
         raise RuleDataError(name, f"cannot be read ({type(error).__name__})") from None
     except PolicyError as error:
         raise RuleDataError(name, str(error)) from None
 
 
-def _groups(text: str) -> Iterator[Entry]:
-    table = parse(text, "entities.toml")
-    table.only("schema", "group")
-    for row in table.rows("group"):
-        row.only("kind", "label", "single", "names")
-        kind = row.text("kind")
-        if kind not in _KINDS:
-            raise row.error("kind", f"must be one of {', '.join(_KINDS)}")
-        single = row.flag("single", default=False)
-        names = row.texts("names")
-        for name in names:
-            if not single and len(re.split(r"[^\w]+", name.strip())) < 2:
-                raise row.error(
-                    "names", f"{name!r} is a single word: only a group with single = true may hold it"
-                )
-        yield Entry(
-            category=_KINDS[kind],
-            severity="note",
-            terms=tuple(dict.fromkeys(form for name in names for form in _spellings(name))),
-            reason=f"{kind}/{row.text('label')}",
-            lang="xx",
-        )
+def _entries(tables: Sequence[Table]) -> Iterator[Entry]:
+    """The groups, then the names that other scripts have for their members."""
+    known: dict[str, Entry] = {}
+    for table in tables:
+        table.only("schema", "group", "also")
+        for row in table.rows("group"):
+            entry, names = _group(row)
+            known.update(dict.fromkeys(names, entry))
+            yield entry
+    for table in tables:
+        for row in table.rows("also"):
+            row.only("name", "names")
+            name = row.text("name")
+            if name not in known:
+                raise row.error("name", f"{name!r} is in no group")
+            yield replace(known[name], terms=_spellings(row.texts("names")))
 
 
-def _spellings(name: str) -> Iterator[str]:
-    """The name, without accents, and written as one word where that is long enough to mean nothing else."""
-    plain = "".join(c for c in unicodedata.normalize("NFD", name) if not unicodedata.combining(c))
-    yield name
-    yield plain
-    solid = "".join(c for c in plain if c.isalnum())
-    if len(solid) >= _SOLID:
-        yield solid
+def _group(row: Table) -> tuple[Entry, tuple[str, ...]]:
+    row.only("kind", "label", "single", "before", "after", "near", "needs", "names")
+    kind = row.text("kind")
+    if kind not in _KINDS:
+        raise row.error("kind", f"must be one of {', '.join(_KINDS)}")
+    single = row.flag("single", default=False)
+    names = row.texts("names")
+    for name in names:
+        if not single and len(_WORDS.split(name.strip(" .!"))) < 2:
+            raise row.error(
+                "names", f"{name!r} is a single word: only a group with single = true may hold it"
+            )
+    entry = Entry(
+        category=_KINDS[kind],
+        severity="note",
+        terms=_spellings(names),
+        reason=f"{kind}/{row.text('label')}",
+        lang="xx",
+        before=_context(row, "before"),
+        after=_context(row, "after"),
+        near=_context(row, "near"),
+        needs=_context(row, "needs"),
+    )
+    return entry, names
+
+
+def _spellings(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(form for name in names for form in forms(name)))
+
+
+def _context(row: Table, key: str) -> frozenset[str]:
+    return frozenset(plain(word) for word in row.texts(key))
+
+
+def _longest(found: list[Named]) -> Iterator[Named]:
+    """Leave out names that a longer one already says."""
+    before: list[Named] = []  # those that reach as far as the next one's beginning
+    for one in sorted(found, key=lambda named: (named.start, -named.end)):
+        before = [other for other in before if other.end > one.start]
+        if not any(_within(one, other) for other in before):
+            yield one
+        before.append(one)
 
 
 def _within(inner: Named, outer: Named) -> bool:
+    """Whether a longer name says what a shorter one in it means; a person stays a person."""
     return (
         (outer.start <= inner.start and inner.end <= outer.end)
         and (outer.end - outer.start > inner.end - inner.start)
-        and inner.category is outer.category
+        and (inner.kind != "person" or outer.kind == "person")
     )

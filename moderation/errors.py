@@ -92,6 +92,36 @@ class AppealError(ModerationError):
         self.reason = reason
 
 
+class ProtectedError(ModerationError):
+    """An entry of the protected list cannot be added, or is not there."""
+
+    code = "protected"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TakedownError(ModerationError):
+    """There is no such take-down here, or it cannot be decided (again)."""
+
+    code = "takedown"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class QuarantineError(ModerationError):
+    """There is no such quarantine case, or what it asks for cannot be done."""
+
+    code = "quarantine"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class OutcomeError(ModerationError):
     """A review was decided with a word or reason that is not one."""
 

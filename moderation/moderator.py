@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ import numpy as np
 from moderation.errors import ModerationError
 from moderation.pictures import PictureError, decode
 from moderation.policy import Policy
+from moderation.protected import NOTHING, Fingerprint, ProtectedList
 from moderation.rules import RULES, open_rule
 from moderation.rules.base import Context, Embed, Rule, Tools
 from moderation.types import Action, Category, Content, Finding, ImageContent, PromptContent, Scope, Verdict
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 UNCHECKED = "house/unchecked"
 
+Protected = Callable[[str], Awaitable[ProtectedList]]  # workspace id -> its list as it is now
+
 
 class Moderator:
     """Screens prompts and pictures under one policy; build it with `open`.
@@ -39,8 +42,17 @@ class Moderator:
     is its own and never the time it waited.
     """
 
-    def __init__(self, policy: Policy, *, names: Iterable[str], tools: Tools, workers: int) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        *,
+        names: Iterable[str],
+        tools: Tools,
+        workers: int,
+        protected: Protected | None = None,
+    ) -> None:
         self._policy = policy
+        self._protected = protected
         self._names = tuple(names)
         self._tools = tools
         self._workers = max(1, workers)
@@ -59,6 +71,8 @@ class Moderator:
         workers: int = 2,
         rules: Iterable[str] = tuple(RULES),
         data: Path | None = None,
+        protected: Protected | None = None,
+        fingerprint: Fingerprint | None = None,
     ) -> Self:
         """Build a moderator; nothing is loaded until the first review or `warm`.
 
@@ -68,8 +82,11 @@ class Moderator:
             workers: reviews that may run at once.
             rules: names out of `moderation.rules.RULES`.
             data: a folder whose word lists replace the shipped ones.
+            protected: gives the list of a workspace; None: nothing is protected.
+            fingerprint: PDQ hashes of a picture, for protected pictures.
         """
-        return cls(policy, names=rules, tools=Tools(embed=embed, data=data), workers=workers)
+        tools = Tools(embed=embed, data=data, fingerprint=fingerprint)
+        return cls(policy, names=rules, tools=tools, workers=workers, protected=protected)
 
     @property
     def policy(self) -> Policy:
@@ -91,8 +108,8 @@ class Moderator:
         async with self._slots:
             started = time.perf_counter()
             policy = self._policy
-            context = Context(policy)
             findings: list[Finding] = []
+            context = Context(policy, protected=await self._protected_in(scope, policy, findings))
             for name in self._names:
                 findings += await self._run(name, content, scope, context)
             return _join(findings, policy, scope, started)
@@ -110,6 +127,17 @@ class Moderator:
     def close(self) -> None:
         """Give the threads back; a rule that still runs is not waited for."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _protected_in(self, scope: Scope, policy: Policy, findings: list[Finding]) -> ProtectedList:
+        """The workspace's protected list; where it cannot be read, a finding that holds is added."""
+        if self._protected is None:
+            return NOTHING
+        try:
+            return await self._protected(scope.workspace_id)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the content is held
+            _LOG.warning("the protected list cannot be read: %s", type(error).__name__)
+            findings.append(_unchecked("protected", Category.TRADEMARK, policy))
+            return NOTHING
 
     async def _run(self, name: str, content: Content, scope: Scope, context: Context) -> tuple[Finding, ...]:
         rule = self._rules.get(name)

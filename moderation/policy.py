@@ -36,6 +36,7 @@ _TOP_KEYS = (
     "category",
     "clause",
     "strikes",
+    "alerts",
 )
 
 
@@ -80,6 +81,14 @@ class StrikePolicy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AlertPolicy:
+    """When moderators are told of one person, instead of each block."""
+
+    blocks: int = 5
+    hours: float = 24.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
     """A validated policy; build it with `Policy.load`."""
 
@@ -89,6 +98,7 @@ class Policy:
     age_restricted: Mapping[Category, CategoryPolicy] = field(default_factory=dict)  # overrides there
     clauses: Mapping[str, ClauseText]
     strikes: StrikePolicy = field(default_factory=StrikePolicy)
+    alerts: AlertPolicy = field(default_factory=AlertPolicy)
     rule_timeout_s: float = 2.0
     appeal_hours: float = 72.0
     version: str = ""
@@ -125,6 +135,11 @@ class Policy:
             PolicyError: see `load`.
         """
         return _build(cls, _layers(text, path), path)
+
+    @property
+    def content(self) -> str:
+        """Canonical JSON of all that is in force; `version` is its SHA-256."""
+        return _content(self)
 
     def clause(self, clause_id: str) -> ClauseText:
         """Return a clause's words.
@@ -187,13 +202,15 @@ def _build(cls: type[Policy], layers: list[Table], path: str) -> Policy:
     clauses = _clauses(layers)
     categories, restricted = _categories(layers)
     _complete(categories, restricted, clauses, path)
-    strikes = StrikePolicy()
+    strikes, alerts = StrikePolicy(), AlertPolicy()
     timeout, appeal = 2.0, 72.0
     for layer in layers:
         timeout = layer.number("rule_timeout_s", timeout, low=0.05, high=60)
         appeal = layer.number("appeal_hours", appeal, low=1, high=24 * 90)
         table = layer.table("strikes")
         strikes = strikes if table is None else _strikes(table, strikes)
+        table = layer.table("alerts")
+        alerts = alerts if table is None else _alerts(table, alerts)
     policy = cls(
         name=top.text("name", "custom"),
         title=top.text("title", top.text("name", "custom")),
@@ -201,10 +218,11 @@ def _build(cls: type[Policy], layers: list[Table], path: str) -> Policy:
         age_restricted=MappingProxyType(restricted),
         clauses=MappingProxyType(clauses),
         strikes=strikes,
+        alerts=alerts,
         rule_timeout_s=timeout,
         appeal_hours=appeal,
     )
-    return replace(policy, version=_digest(policy))
+    return replace(policy, version=hashlib.sha256(policy.content.encode()).hexdigest())
 
 
 def _clauses(layers: list[Table]) -> dict[str, ClauseText]:
@@ -308,7 +326,15 @@ def _strikes(table: Table, base: StrikePolicy) -> StrikePolicy:
     )
 
 
-def _digest(policy: Policy) -> str:
+def _alerts(table: Table, base: AlertPolicy) -> AlertPolicy:
+    table.only("blocks", "hours")
+    return AlertPolicy(
+        blocks=int(table.number("blocks", base.blocks, low=1, high=100_000)),
+        hours=table.number("hours", base.hours, low=0.1, high=24 * 30),
+    )
+
+
+def _content(policy: Policy) -> str:
     def part(value: CategoryPolicy) -> list[object]:
         return [value.on, value.note, value.hold, value.block, int(value.ceiling), value.clause, value.advice]
 
@@ -318,8 +344,8 @@ def _digest(policy: Policy) -> str:
         "age_restricted": {str(c): part(p) for c, p in policy.age_restricted.items()},
         "clauses": {c.id: [c.title, c.text, c.source] for c in policy.clauses.values()},
         "strikes": [policy.strikes.per_timeout, policy.strikes.decay_days, *policy.strikes.timeouts_s],
+        "alerts": [policy.alerts.blocks, policy.alerts.hours],
         "rule_timeout_s": policy.rule_timeout_s,
         "appeal_hours": policy.appeal_hours,
     }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -15,7 +15,8 @@ from moderation.errors import AlreadyDecidedError, AppealError, OutcomeError, Re
 from moderation.tables import decisions, reviews
 from moderation.types import Action, Category
 
-ReviewKind = Literal["hold", "appeal"]
+ReviewKind = Literal["hold", "appeal", "image"]
+Also = Callable[[AsyncConnection], Awaitable[None]]  # a step within the transaction of a decision
 Outcome = Literal["approved", "upheld", "warned", "timed_out"]
 OUTCOMES: Final = ("approved", "upheld", "warned", "timed_out")
 OPEN: Final = "open"
@@ -129,6 +130,13 @@ class Reviews:
         async with self._engine.execution_options(read_only=True).connect() as connection:
             return tuple(_review(row) for row in (await connection.execute(statement)).mappings())
 
+    async def of_decision(self, decision_id: str, kind: ReviewKind) -> Review | None:
+        """Return the review of a decision, if it was put before the moderators."""
+        statement = select(reviews).where(reviews.c.decision_id == decision_id, reviews.c.kind == kind)
+        async with self._engine.execution_options(read_only=True).connect() as connection:
+            row = (await connection.execute(statement)).mappings().one_or_none()
+        return None if row is None else _review(row)
+
     async def of_subject(self, subject: str) -> tuple[Review, ...]:
         """Return a person's reviews, oldest first."""
         statement = (
@@ -137,8 +145,12 @@ class Reviews:
         async with self._engine.execution_options(read_only=True).connect() as connection:
             return tuple(_review(row) for row in (await connection.execute(statement)).mappings())
 
-    async def decide(self, review_id: str, *, outcome: Outcome, actor: str, reason: str) -> Review:
+    async def decide(
+        self, review_id: str, *, outcome: Outcome, actor: str, reason: str, also: Also | None = None
+    ) -> Review:
         """Decide a review that still waits: of two moderators at once, one succeeds.
+
+        `also` runs in the same transaction: what must follow from the decision cannot get lost.
 
         Raises:
             OutcomeError: no such outcome, no actor, or a reason of more than 1,000 characters.
@@ -159,6 +171,8 @@ class Reviews:
         )
         async with self._engine.begin() as connection:
             decided = (await connection.execute(statement)).mappings().one_or_none()
+            if decided is not None and also is not None:
+                await also(connection)
         if decided is None:
             row = await self._row(review_id)
             raise AlreadyDecidedError(review_id, outcome=row["status"], actor=row["actor"] or "")

@@ -44,6 +44,10 @@ class Strikes:
         self._new_id = new_id
         self._now_ms = now_ms
 
+    def use(self, policy: StrikePolicy) -> None:
+        """Count by other numbers from now on."""
+        self._policy = policy
+
     async def add(
         self, subject: str, workspace_id: str, *, category: Category, decision_id: str | None = None
     ) -> Standing:

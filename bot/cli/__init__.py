@@ -14,7 +14,18 @@ import typer
 from sqlalchemy.exc import DatabaseError
 
 from attribution.errors import AttributionError
-from bot.cli import bench, evidence, imagine, operate, people, screen
+from bot.cli import (
+    bench,
+    duty,
+    evidence,
+    imagine,
+    operate,
+    people,
+    protect,
+    quarantine,
+    screen,
+    takedown,
+)
 from bot.cli.output import Exit, errors, failure, print_json
 from bot.errors import BotError, UsageError
 from bot.replies import sentence
@@ -37,7 +48,18 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for module in (imagine, screen, people, evidence, operate, bench):
+for module in (
+    imagine,
+    screen,
+    people,
+    takedown,
+    quarantine,
+    duty,
+    protect,
+    evidence,
+    operate,
+    bench,
+):
     module.register(app)
 
 

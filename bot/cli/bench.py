@@ -6,9 +6,11 @@ import asyncio
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from types import TracebackType
+from typing import Annotated, Self
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bot.cli.output import console, errors, print_json
@@ -36,6 +38,35 @@ def show(title: str, figures: Mapping[str, object], *, as_json: bool) -> None:
     for key, value in _flat(figures):
         table.add_row(key, f"{value:,.4g}" if isinstance(value, float) else str(value))
     console.print(table)
+
+
+class _Stages:
+    """A bar for each stage of a long benchmark, on standard error."""
+
+    def __init__(self) -> None:
+        self._bars = Progress(
+            TextColumn("{task.description:20}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=errors,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Move the bar of `stage`, which begins with its first report."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total)
+        self._bars.update(self._tasks[stage], completed=done)
 
 
 def _flat(figures: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
@@ -101,6 +132,53 @@ def moderation(
             return await bench_moderation(moderator, data)
 
     show("Moderation", asyncio.run(run()), as_json=as_json)
+
+
+@bench_app.command()
+def sticker(
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write the 64 prompts with both seeds as one image.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write sticker-quality.md and its images into this folder.", file_okay=False),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Judge this exported model folder instead.", exists=True, file_okay=False),
+    ] = None,
+    growth_row: Annotated[
+        int | None, typer.Option(help="Keep the figures as those after so many training samples.", min=0)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The embedded model: subjects, colors, backgrounds, and the strength that it has earned."""
+    from bot.bench import bench_path  # noqa: PLC0415 - brings torch
+    from generation.catalog import Catalog  # noqa: PLC0415
+    from generation.sticker.quality.bench import bench_sticker  # noqa: PLC0415
+    from generation.sticker.quality.report import write_report  # noqa: PLC0415
+    from generation.sticker.quality.sheet import draw_sheet  # noqa: PLC0415
+    from generation.sticker.quality.strengths import add_growth, read_growth  # noqa: PLC0415
+    from moderation.embedding import SentenceEncoder  # noqa: PLC0415
+
+    with _Stages() as stages:
+        quality = bench_sticker(
+            Catalog.load([]).get(None),
+            embed=SentenceEncoder().embed,
+            progress=stages.show,
+            cache=load_settings().data_dir / "cache",
+            model=model,
+        )
+    figures = dict(quality.figures)
+    if model is None:  # the path draws with the model that ships
+        figures["path_ms"] = asyncio.run(bench_path())["path_ms"]
+    if growth_row is not None:
+        add_growth(growth_row, quality.strengths)
+    if sheet is not None:
+        draw_sheet(quality.sheet, columns=4).save(sheet)
+    if report is not None:
+        write_report(report, figures, quality, growth=read_growth())
+    show("Sticker model", figures, as_json=as_json)
 
 
 @bench_app.command()

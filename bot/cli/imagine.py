@@ -197,7 +197,10 @@ async def _finished(app: App, outcome: Accepted, watch: _Watch, bar: JobProgress
     job = await app.queue.get(outcome.job.id)
     status = job.status if job else JobStatus.FAILED
     notice = watch.notices[-1] if watch.notices else Reply(text="The picture could not be drawn.", tone="bad")
-    if settled.verdicts:
+    if settled.reviews:
+        document["status"], document["review_id"] = "held", settled.reviews[0]
+        document["verdict"] = verdict_json(max(settled.verdicts, key=lambda v: v.action))
+    elif settled.verdicts:
         document["status"] = "blocked"
         document["verdict"] = verdict_json(max(settled.verdicts, key=lambda v: v.action))
     else:
@@ -207,6 +210,10 @@ async def _finished(app: App, outcome: Accepted, watch: _Watch, bar: JobProgress
         print_json(document)
     else:
         show_reply(notice, to=errors)
+        for review in settled.reviews:
+            errors.print(f"A moderator decides with: verso review approve {review}", style="dim")
+    if settled.reviews:
+        return HELD
     return BLOCKED if settled.verdicts else 1
 
 

@@ -20,7 +20,7 @@ from bot.errors import NotFoundError
 from bot.platforms.terminal import TerminalPlatform
 from bot.settings import Settings, load_settings
 from bot.usecases.account import AccountView
-from bot.usecases.review import Decided, ReviewList
+from bot.usecases.review import Decided, ReviewList, ReviewView
 from bot.words import when
 
 review_app = typer.Typer(
@@ -39,7 +39,12 @@ def register(app: typer.Typer) -> None:
     app.add_typer(account_app, name="account")
 
 
-def _moderator(settings: Settings, actor: str | None) -> Origin:
+def moderator(settings: Settings, actor: str | None) -> Origin:
+    """The origin of whoever decides at this shell.
+
+    Raises:
+        Exit: the settings name the moderators, and this is none of them.
+    """
     origin = terminal_origin(actor)
     if settings.moderators and origin.user_name not in settings.moderators:
         raise Exit(1, f"{origin.user_name} is not among VERSO_MODERATORS.", error_code="not_moderator")
@@ -53,7 +58,7 @@ def list_reviews(actor: Actor = None, as_json: AsJson = False) -> None:
 
     async def run() -> None:
         async with open_app(settings) as app:
-            outcome = await app.review_room.pending(_moderator(settings, actor))
+            outcome = await app.review_room.pending(moderator(settings, actor))
             if as_json:
                 views = outcome.views if isinstance(outcome, ReviewList) else ()
                 print_json(
@@ -76,15 +81,20 @@ def list_reviews(actor: Actor = None, as_json: AsJson = False) -> None:
 
 
 @review_app.command("show")
-def show_review(review_id: str, actor: Actor = None) -> None:
-    """One review with its prompt."""
+def show_review(
+    review_id: str,
+    out: Annotated[Path | None, typer.Option(help="A file for the picture that is held.")] = None,
+    actor: Actor = None,
+) -> None:
+    """One review with its prompt; the picture that is held goes to a file."""
     settings = load_settings()
 
     async def run() -> None:
         async with open_app(settings) as app:
-            show_reply(
-                review_replies.review(await app.review_room.show(_moderator(settings, actor), review_id))
-            )
+            view = await app.review_room.show(moderator(settings, actor), review_id)
+            show_reply(review_replies.review(view))
+            if out is not None and isinstance(view, ReviewView) and view.picture is not None:
+                await asyncio.to_thread(out.write_bytes, view.picture)
 
     asyncio.run(run())
 
@@ -95,10 +105,12 @@ def _decide(step: str, review_id: str, *, reason: str, actor: str | None, wait: 
     async def run() -> None:
         async with open_app(settings, platforms=[TerminalPlatform()]) as app:
             outcome = await app.review_room.decide(
-                _moderator(settings, actor), review_id, step=step, reason=reason
+                moderator(settings, actor), review_id, step=step, reason=reason
             )
             drawn = 0
-            if isinstance(outcome, Decided) and outcome.accepted is not None and wait:
+            if isinstance(outcome, Decided) and outcome.view.held is not None:
+                await app.courier.drain()
+            elif isinstance(outcome, Decided) and outcome.accepted is not None and wait:
                 async with working(app):
                     drawn = len((await app.courier.settled(outcome.accepted.job.id)).images)
             if as_json:

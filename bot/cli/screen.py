@@ -17,6 +17,7 @@ from attribution.errors import ImageError
 from attribution.images import decode
 from bot.cli.imagine import verdict_json
 from bot.cli.output import console, print_json
+from bot.cli.replay import replay
 from bot.compose import open_moderator
 from bot.errors import UsageError
 from bot.settings import load_settings
@@ -37,11 +38,23 @@ def screen(
     negative: Annotated[str, typer.Option(help="Its negative prompt.")] = "",
     policy: Annotated[Path | None, typer.Option(help="Another policy file.")] = None,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Read JSON lines from standard input.")] = False,
+    recorded: Annotated[
+        bool,
+        typer.Option("--recorded", help="Screen the recorded prompts again, and show what would change."),
+    ] = False,
+    since: Annotated[str | None, typer.Option(help="With --recorded: 7d, or a date.")] = None,
+    workspace: Annotated[str, typer.Option(help="With --recorded: only this workspace.")] = "",
+    show_prompts: Annotated[
+        bool, typer.Option("--show-prompts", help="With --recorded: show the words, too.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Say what moderation would decide about a prompt; nothing is recorded."""
-    if jsonl == (text is not None):
-        raise UsageError("Give either a text or --jsonl.", field="text")
+    if (jsonl, text is not None, recorded).count(True) != 1:
+        raise UsageError("Give one of a text, --jsonl and --recorded.", field="text")
+    if recorded:
+        replay(policy=policy, since=since, workspace=workspace, show_prompts=show_prompts, as_json=as_json)
+        return
     asyncio.run(_screen(text or "", negative=negative, policy=policy, jsonl=jsonl, as_json=as_json))
 
 

@@ -19,6 +19,7 @@ from generation.queue import JobQueue
 from moderation.decisions import Decisions
 from moderation.reviews import Reviews
 from moderation.strikes import Strikes
+from moderation.withheld import Withheld
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,11 +62,12 @@ class Accounts:
         posts: Posts,
         blobs: BlobStore,
         forget_pictures: Callable[[Sequence[str]], None],
+        withheld: Withheld,
     ) -> None:
         self._engine, self._vault, self._ledger = engine, vault, ledger
         self._acceptances, self._releases, self._decisions = acceptances, releases, decisions
         self._reviews, self._strikes, self._queue = reviews, strikes, queue
-        self._posts, self._blobs = posts, blobs
+        self._posts, self._blobs, self._withheld = posts, blobs, withheld
         self._forget_pictures = forget_pictures  # the look-up's index in memory
 
     async def show(self, subject: str) -> AccountView:
@@ -78,14 +80,16 @@ class Accounts:
         lines = []
         entries = await self._ledger.entries(subject)
         openings = await self._ledger.openings([stored.entry.id for stored in entries])
+        hidden = await self._withheld.jobs([str(stored.entry.public.get("job_id", "")) for stored in entries])
         for stored in entries:
             opening = openings.get(stored.entry.id)
+            job_id = stored.entry.public.get("job_id", "")
             lines.append(
                 LogLine(
                     at_ms=stored.entry.at_ms,
                     kind=str(stored.entry.kind),
                     public=stored.entry.public,
-                    private=opening.fields if opening else {},
+                    private=opening.fields if opening and job_id not in hidden else {},
                     leaf_index=stored.leaf_index,
                 )
             )
@@ -98,9 +102,13 @@ class Accounts:
         )
 
     async def pictures(self, subject: str) -> tuple[tuple[str, bytes], ...]:
-        """The posted files of a person, as (image id, PNG)."""
+        """The posted files of a person that may be shown, as (image id, PNG)."""
         pictures = []
-        for release in await self._releases.of_subject(subject):
+        releases = await self._releases.of_subject(subject)
+        hidden = await self._withheld.images([release.image_id for release in releases])
+        for release in releases:
+            if release.image_id in hidden or not release.blob:
+                continue
             try:
                 sealed = await self._blobs.get(release.blob)
             except BlobMissingError:  # deleted by retention; its row says so no more

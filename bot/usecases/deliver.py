@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 from attribution.errors import AttributionError, ErasedError
 from attribution.releases import Releases
@@ -20,9 +20,10 @@ from bot.usecases.finish import Finisher
 from generation.catalog import Catalog
 from generation.errors import GenerationError
 from generation.job import Job
-from generation.outbox import Outbox, OutboxItem
+from generation.outbox import Outbox, OutboxItem, OutboxKind
 from generation.progress import ProgressBoard
 from generation.queue import JobQueue
+from moderation.errors import ModerationError
 from moderation.types import Verdict
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Settled:
     images: tuple[DrawnImage, ...]
     verdicts: tuple[Verdict, ...]  # of pictures that the image check withheld
     post: str | None  # the platform's reference to the message
+    reviews: tuple[str, ...] = ()  # of pictures that wait for a moderator
 
 
 class Courier:
@@ -57,11 +59,13 @@ class Courier:
         progress: ProgressBoard,
         replies: Replies,
         platforms: Mapping[str, Platform],
+        on_removed: Callable[[Job], Awaitable[bool]],
     ) -> None:
+        """`on_removed` records that a moderator's removal is done; True: the requester is to be told."""
         self._queue, self._outbox, self._finisher = queue, outbox, finisher
         self._releases, self._catalog = releases, catalog
         self._posts, self._progress, self._replies = posts, progress, replies
-        self._platforms = platforms
+        self._platforms, self._on_removed = platforms, on_removed
         self._tasks: set[asyncio.Task[None]] = set()
         self._drawn = asyncio.Event()  # this process has drawn something: look into the outbox now
         self._told = asyncio.Condition()  # this process has told somebody something
@@ -95,13 +99,16 @@ class Courier:
             log.warning("a notice on %s was not delivered: %s", origin.platform, error.code)
 
     async def remove(self, job: Job) -> None:
-        """Remove the message of a job."""
-        stored = await self._posts.get(job.id)
+        """Remove the messages of a job: the usual one, and one for each picture that was let pass later."""
         platform = self._platforms.get(job.workspace_id.partition(":")[0])
-        if stored is None or platform is None:
+        if platform is None:
             return
-        await platform.remove(stored[0])
-        await self._posts.put(job.id, subject=job.user_id, post=stored[0], state="removed")
+        later = [release.image_id for release in await self._releases.of_job(job.id)]
+        for key in (job.id, *later):
+            stored = await self._posts.get(key)
+            if stored is not None:
+                await platform.remove(stored[0])
+                await self._posts.put(key, subject=job.user_id, post=stored[0], state="removed")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set; what is under way is finished first."""
@@ -118,6 +125,11 @@ class Courier:
         for task in tuple(self._tasks):
             task.cancel()
 
+    async def drain(self) -> None:
+        """Deliver what is due now, and return."""
+        while (item := await self._outbox.claim(platforms=tuple(self._platforms))) is not None:
+            await self._carry(item)
+
     async def settled(self, job_id: str) -> Settled:
         """Wait until the person has the answer to a job, whichever process gives it."""
         while True:
@@ -131,7 +143,8 @@ class Courier:
         if job is None:
             return Settled(images=(), verdicts=(), post=None)
         images, verdicts = await self._finisher.of_job(job)
-        return Settled(images=images, verdicts=verdicts, post=stored[0] if stored else None)
+        waiting = await self._finisher.waiting(job)
+        return Settled(images=images, verdicts=verdicts, post=stored[0] if stored else None, reviews=waiting)
 
     async def _follow(self, platform: Platform, post: str, job_id: str) -> None:
         """Keep the placeholder moving, and wake the courier as soon as the job is drawn here."""
@@ -156,7 +169,7 @@ class Courier:
             # Nobody can be told there any more; the picture stays in the requester's history.
             log.warning("job %s cannot be delivered: %s", item.job_id, error.code)
             await self._outbox.done(item)
-        except (PlatformError, AttributionError, GenerationError, OSError) as error:
+        except (PlatformError, AttributionError, GenerationError, ModerationError, OSError) as error:
             log.warning(
                 "delivery of job %s failed (attempt %d): %s", item.job_id, item.attempt, type(error).__name__
             )
@@ -174,22 +187,31 @@ class Courier:
             return
         origin = Origin.from_bytes(job.reply_to)
         platform = self._platforms[origin.platform]
-        if item.kind != "deliver":
-            await self._give_up(
-                platform, origin, job, self._replies.failed(job) if item.kind == "failed" else None
-            )
-            await self._outbox.done(item)
-            return
         beating = asyncio.create_task(self._beat(item))
         try:
-            images, verdicts = await self._finisher.finish(job, origin)
-            if images:
-                await self._post(platform, origin, job, images, withheld=len(verdicts))
-            else:
-                await self._give_up(platform, origin, job, self._replies.withheld(verdicts))
+            await self._act(item.kind, platform, origin, job)
         finally:
             beating.cancel()
         await self._outbox.done(item)
+
+    async def _act(self, kind: OutboxKind, platform: Platform, origin: Origin, job: Job) -> None:
+        match kind:
+            case "deliver":
+                images, verdicts = await self._finisher.finish(job, origin)
+                if images:
+                    await self._post(platform, origin, job, images, withheld=len(verdicts))
+                else:
+                    await self._give_up(platform, origin, job, self._replies.withheld(verdicts))
+            case "approved":
+                await self._post_approved(platform, origin, job)
+            case "remove":
+                await self.remove(job)
+                if await self._on_removed(job):
+                    await self.notify(replace(origin, token=""), self._replies.taken_down(job))
+            case "failed":
+                await self._give_up(platform, origin, job, self._replies.failed(job))
+            case "cancelled":
+                await self._give_up(platform, origin, job, None)
 
     async def _post(
         self, platform: Platform, origin: Origin, job: Job, images: tuple[DrawnImage, ...], *, withheld: int
@@ -205,6 +227,25 @@ class Courier:
         for image in images:
             await self._releases.set_posted(image.release.image_id, post)
         await self._posts.put(job.id, subject=job.user_id, post=post, state="filled")
+
+        shown, _ = await self._finisher.of_job(job)
+        if len(shown) < len(images):  # taken down while it was on its way
+            await self.remove(job)
+
+    async def _post_approved(self, platform: Platform, origin: Origin, job: Job) -> None:
+        """Show pictures that a moderator let pass, each in a message of its own with the usual card."""
+        model = self._catalog.get(job.request.model_id)
+        license_ = self._finisher.license_of(model)
+        for image in await self._finisher.approved(job, origin):
+            key = image.release.image_id
+            if image.release.posted is not None or await self._posts.get(key) is not None:
+                continue  # shown already
+            reply = self._replies.picture(
+                job=job, model=model, license_=license_, images=(image,), withheld=0
+            )
+            post = await platform.fill(origin, None, reply, key=key)
+            await self._releases.set_posted(key, post)
+            await self._posts.put(key, subject=job.user_id, post=post, state="filled")
 
     async def _give_up(self, platform: Platform, origin: Origin, job: Job, notice: Reply | None) -> None:
         stored = await self._posts.get(job.id)

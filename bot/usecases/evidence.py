@@ -10,16 +10,18 @@ from attribution.lookup import Lookup
 from attribution.releases import Json
 from attribution.vault import Vault
 from bot.conversation import Origin
-from bot.errors import UsageError
+from bot.errors import NotFoundError, UsageError
 from bot.usecases.finish import json_values
 from bot.usecases.request import subject_of
+from moderation.withheld import Withheld
 
 
 class Evidence:
     """Hands out evidence bundles; each export is recorded with its actor."""
 
-    def __init__(self, *, room: EvidenceRoom, lookup: Lookup, vault: Vault) -> None:
+    def __init__(self, *, room: EvidenceRoom, lookup: Lookup, vault: Vault, withheld: Withheld) -> None:
         self._room, self._lookup, self._vault = room, lookup, vault
+        self._withheld = withheld
 
     async def collect(self, origin: Origin, image_id: str, *, found: bytes | None = None) -> bytes:
         """The bundle of a picture; with the copy that was found, also how it led here.
@@ -27,7 +29,10 @@ class Evidence:
         Raises:
             EvidenceError: no such picture, or something that a bundle needs is missing.
             ImageError: the found file is no picture.
+            NotFoundError: the picture lies in quarantine.
         """
+        if await self._withheld.quarantined([image_id]):
+            raise NotFoundError("image", image_id)
         match: Mapping[str, Json] | None = None
         if found is not None:
             result = await self._lookup.find(found)

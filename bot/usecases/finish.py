@@ -23,15 +23,14 @@ from attribution.releases import Json, Release, ReleaseDraft, Releases
 from attribution.vault import Vault
 from bot.card import DrawnImage
 from bot.conversation import Origin
+from bot.usecases.image_check import ImageCheck, image_id_of
 from bot.usecases.imagine import Imagine
-from bot.usecases.request import scope_of
 from generation.blobs import BlobStore
 from generation.catalog import Catalog, ModelCard
 from generation.job import Job, StoredImage
 from generation.queue import JobQueue
 from moderation.decisions import Decisions
-from moderation.moderator import Moderator
-from moderation.types import Action, ImageContent, Verdict
+from moderation.types import Action, Verdict
 
 SIGNATURE_ROOM = 64 * 1024  # bytes that metadata and credentials may add
 
@@ -45,7 +44,7 @@ class Finisher:
         queue: JobQueue,
         blobs: BlobStore,
         vault: Vault,
-        moderator: Moderator,
+        check: ImageCheck,
         decisions: Decisions,
         catalog: Catalog,
         licenses: LicenseCatalog,
@@ -56,7 +55,7 @@ class Finisher:
         generator: str,
     ) -> None:
         self._queue, self._blobs, self._vault = queue, blobs, vault
-        self._moderator, self._decisions = moderator, decisions
+        self._check, self._decisions = check, decisions
         self._catalog, self._licenses = catalog, licenses
         self._credentials, self._releases, self._imagine = credentials, releases, imagine
         self._provider, self._generator = provider, generator
@@ -64,13 +63,13 @@ class Finisher:
     async def finish(self, job: Job, origin: Origin) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
         """All of a job's pictures that may be shown, and the verdicts on those that may not."""
         images, verdicts = [], []
-        for stored in await self._queue.results(job.id):
+        for stored in await self._shown(job):
             release = await self._releases.find(job.id, stored.index)
             if release is not None:
                 images.append(await self._drawn(release, stored))
                 continue
             png = await self._vault.unseal(job.user_id, await self._blobs.get(stored.blob))
-            verdict = await self._checked(job, origin, png)
+            verdict = await self._check.verdict(job, origin, stored, pixels_of(png))
             if verdict.action is not Action.ALLOW:
                 verdicts.append(verdict)
                 continue
@@ -80,41 +79,38 @@ class Finisher:
 
     async def of_job(self, job: Job) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
         """What `finish` has done before, read back."""
-        images = []
-        for stored in await self._queue.results(job.id):
+        images, verdicts = [], []
+        for stored in await self._shown(job):
             release = await self._releases.find(job.id, stored.index)
             if release is not None:
                 images.append(await self._drawn(release, stored))
-        decisions = await self._decisions.of_job(job.id)
-        verdicts = [
-            Verdict(action=d.action, findings=d.findings, policy_version=d.policy_version)
-            for d in decisions
-            if d.content_kind == "image" and d.action is not Action.ALLOW
-        ]
+                continue
+            verdict = await self._check.past(job, stored)
+            if verdict is not None and verdict.action is not Action.ALLOW:
+                verdicts.append(verdict)
         return tuple(images), tuple(verdicts)
+
+    async def approved(self, job: Job, origin: Origin) -> tuple[DrawnImage, ...]:
+        """Those of a job's pictures that the check held and a moderator let pass, released by now."""
+        reviews = {stored.index: await self._check.review(job, stored) for stored in await self._shown(job)}
+        passed = {index for index, review in reviews.items() if review and review.status == "approved"}
+        images, _ = await self.finish(job, origin)
+        return tuple(image for image in images if image.release.index in passed)
+
+    async def waiting(self, job: Job) -> tuple[str, ...]:
+        """The open reviews of a job's held pictures."""
+        reviews = [await self._check.review(job, stored) for stored in await self._shown(job)]
+        return tuple(review.id for review in reviews if review is not None and review.open)
+
+    async def _shown(self, job: Job) -> tuple[StoredImage, ...]:
+        """The job's pictures but for those that were taken down or lie in quarantine."""
+        stored = await self._queue.results(job.id)
+        hidden = await self._check.hidden(job, stored)
+        return tuple(image for image in stored if image.index not in hidden)
 
     def license_of(self, model: ModelCard) -> License:
         """The license that a model's pictures go out under."""
         return self._licenses.get(model.license_id)
-
-    @staticmethod
-    def event_id(target: str, what: str) -> str:
-        """The ledger id of an event that can happen once to a target."""
-        return hashlib.sha256(f"{what}\0{target}".encode()).hexdigest()[:16]
-
-    async def _checked(self, job: Job, origin: Origin, png: bytes) -> Verdict:
-        verdict = await self._moderator.review(
-            ImageContent(pixels=pixels_of(png), prompt=job.request.prompt), scope_of(origin)
-        )
-        await self._decisions.record(
-            subject=job.user_id,
-            scope=scope_of(origin),
-            content_kind="image",
-            text=job.request.prompt,
-            verdict=verdict,
-            job_id=job.id,
-        )
-        return verdict
 
     async def _release(
         self, job: Job, origin: Origin, stored: StoredImage, png: bytes
@@ -122,7 +118,7 @@ class Finisher:
         model = self._catalog.get(job.request.model_id)
         license_ = self._licenses.get(model.license_id)
         accepted_leaf = await self._imagine.ensure_job_accepted(job, model)
-        image_id = self.event_id(f"{job.id}/{stored.index}", "image")
+        image_id = image_id_of(job.id, stored.index)
         png = await asyncio.to_thread(fit, png, origin.upload_limit - SIGNATURE_ROOM)
         pixels = pixels_of(png)
         # The invisible mark of the posted copy will be embedded here, before metadata and signature.

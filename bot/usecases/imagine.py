@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from attribution.acceptance import Acceptances
@@ -62,14 +62,17 @@ class Imagine:
         strikes: Strikes,
         queue: JobQueue,
         posts: Posts,
+        close_off: Callable[[str], Awaitable[None]],
         commercial: bool = False,
         territory: str = "",
     ) -> None:
+        """`close_off` puts the words of a decision into quarantine."""
         self._catalog, self._licenses, self._acceptances = catalog, licenses, acceptances
         self._vault, self._ledger, self._quota = vault, ledger, quota
         self._moderator, self._decisions, self._reviews = moderator, decisions, reviews
         self._strikes, self._queue, self._posts = strikes, queue, posts
         self._commercial, self._territory = commercial, territory
+        self._close_off = close_off
 
     async def __call__(self, command: ImagineCommand) -> ImagineOutcome:
         """Check terms, quota and words, then queue the job.
@@ -270,11 +273,14 @@ class Imagine:
         )
         if standing.new_timeout:
             await self._queue.cancel_user(subject)
-        await self._posts.keep_blocked(decision, command, subject=subject)
+        if verdict.zero_tolerance:
+            await self._close_off(decision)
+        else:
+            await self._posts.keep_blocked(decision, command, subject=subject)
         return Blocked(
             decision_id=decision,
             verdict=verdict,
-            appealable=category is not Category.MINORS,
+            appealable=not verdict.zero_tolerance,
             timed_out_until_ms=standing.timeout_until_ms,
         )
 

@@ -16,6 +16,7 @@ from bot.usecases.request import MAX_SEED, subject_of
 from generation.catalog import Catalog
 from generation.job import ImageRequest, Job
 from generation.queue import JobQueue
+from moderation.withheld import Withheld
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +50,10 @@ class Iterate:
         queue: JobQueue,
         releases: Releases,
         vault: Vault,
+        withheld: Withheld,
     ) -> None:
         self._imagine, self._catalog, self._queue = imagine, catalog, queue
-        self._releases, self._vault = releases, vault
+        self._releases, self._vault, self._withheld = releases, vault, withheld
 
     async def vary(self, origin: Origin, image_id: str, *, prompt: str | None = None) -> ImagineOutcome:
         """One more picture like this one, with a new seed.
@@ -67,6 +69,8 @@ class Iterate:
         """The same words with new seeds."""
         job = await self._job(job_id)
         self._same_workspace(origin, job, job_id)
+        if await self._withheld.jobs([job_id]):
+            raise NotFoundError("job", job_id)
         return await self._again(origin, job.request, prompt=None, count=job.request.count)
 
     async def delete(self, origin: Origin, job_id: str) -> Deleted | NotYours:
@@ -111,7 +115,9 @@ class Iterate:
 
     async def _release(self, origin: Origin, image_id: str) -> Release:
         release = await self._releases.get(image_id)
-        if release is None or release.deleted_ms is not None:
+        if release is None or release.deleted_ms is not None or await self._withheld.images([image_id]):
+            raise NotFoundError("image", image_id)
+        if await self._withheld.jobs([release.job_id]):
             raise NotFoundError("image", image_id)
         self._same_workspace(origin, await self._job(release.job_id), image_id)
         return release

@@ -88,7 +88,8 @@ def shade(color: str, table: Mapping[str, Rgb]) -> Rgb:
     return (red, green, blue)
 
 
-def _to_oklab(rgb: npt.NDArray[np.floating]) -> Floats:
+def to_oklab(rgb: npt.NDArray[np.floating]) -> Floats:
+    """sRGB, 0 to 1 -> OKLab; (..., 3) both."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)  # IEC 61966-2-1
     out: Floats = (np.cbrt(linear @ _OKLAB_LMS.T) @ _OKLAB.T).astype(np.float32)
     return out
@@ -113,9 +114,9 @@ def recolor(picture: Pixels, color: str) -> Pixels:
     Raises:
         KeyError: there is no such color.
     """
-    target = _to_oklab(np.array(shade(color, COLORS), np.float32) / 255)
+    target = to_oklab(np.array(shade(color, COLORS), np.float32) / 255)
     target_chroma, target_hue = float(np.hypot(target[1], target[2])), np.arctan2(target[2], target[1])
-    lab = _to_oklab(picture[..., :3].astype(np.float32) / 255)
+    lab = to_oklab(picture[..., :3].astype(np.float32) / 255)
     light, chroma, hue = lab[..., 0], np.hypot(lab[..., 1], lab[..., 2]), np.arctan2(lab[..., 2], lab[..., 1])
     opaque = (picture[..., 3] > _OPAQUE).astype(np.float32)  # soft edges keep their alpha; they must not vote
     body, main_hue = _body(light, chroma, hue, opaque, target_hue=float(target_hue))

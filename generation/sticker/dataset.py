@@ -1,33 +1,40 @@
-"""Builds the shipped reference pack, or a folder of training pictures, from unpacked registry packages.
+"""Builds the shipped reference pack, or a folder of training pictures, from the registries' packages.
 
-    python -m generation.sticker.dataset pack --packages FOLDER [--out references.zip]
-    python -m generation.sticker.dataset pictures --packages FOLDER --out FOLDER
+    python -m generation.sticker.dataset pack --packages FOLDER [--fetch] [--out references.zip]
+    python -m generation.sticker.dataset pictures --packages FOLDER [--fetch] --out FOLDER
+    python -m generation.sticker.dataset pictures --from FOLDER --out FOLDER
 
-Both refuse what is not under a license of `sources.ALLOWED_LICENSES`. The pack is deterministic: the same
-packages give the same bytes.
+--fetch downloads what is not in the folder of packages yet, checked against pinned digests. --from checks an
+existing folder of pictures instead and writes what may be learned from. Which pictures those are says
+`generation/sticker/screen.py`. Every way refuses what is not under a license of `sources.ALLOWED_LICENSES`,
+and the same input gives the same bytes.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import io
 import json
 import sys
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 from rich.progress import track
 
+from generation.sticker.clipart import draw_clipart, read_clipart
+from generation.sticker.entries import Candidate, Entry, LeftOut
+from generation.sticker.fetch import DEBIAN_MIRROR, PACKAGES, fetch
+from generation.sticker.folder import EDGE, encode, read_folder, write_folder
 from generation.sticker.packages import DatasetError, Record, check_license, read_packages
 from generation.sticker.references import PACK, render
+from generation.sticker.screen import reason_to_leave_out
 from generation.sticker.sources import SOURCES
 
-TRAINING_EDGE = 128
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
@@ -109,56 +116,26 @@ def _write_zip(members: dict[str, bytes], out: Path | io.BytesIO) -> None:
             archive.writestr(info, members[name], compresslevel=9)
 
 
-def write_pictures(records: Sequence[Record], out: Path) -> int:
-    """Write a training folder: images_128.zip, captions.jsonl and attribution.jsonl with shared ids.
-
-    Returns:
-        How many pictures were written; exact duplicates and almost empty pictures are dropped.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    captions: list[dict[str, object]] = []
-    credit_lines: list[dict[str, object]] = []
-    seen: set[str] = set()
-    with zipfile.ZipFile(out / "images_128.zip", "w", zipfile.ZIP_STORED) as archive:
-        for record in track(records, description="rendering pictures"):
-            picture = render(record.data, vector=record.vector, edge=TRAINING_EDGE)
-            digest = hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()
-            if digest in seen or (np.asarray(picture)[..., 3] > 24).mean() < 0.02:
-                continue
-            seen.add(digest)
-            number = len(captions)
-            file = f"{number:05d}.webp"
-            data = io.BytesIO()
-            picture.save(data, "WEBP", quality=90, method=4)
-            archive.writestr(zipfile.ZipInfo(file, _EPOCH), data.getvalue())
-            captions.append(
-                {
-                    "id": number,
-                    "file": file,
-                    "title": record.title,
-                    "keywords": list(record.keywords),
-                    "style": record.source.key,
-                    "group": record.group,
-                }
-            )
-            credit_lines.append(
-                {
-                    "id": number,
-                    "file": file,
-                    "title": record.title,
-                    "author": record.source.author,
-                    "license": record.source.license,
-                    "source_package": record.source.package
-                    if record.source.kind == "own"
-                    else f"npm:{record.source.package}",
-                    "source_version": record.source.version,
-                    "source_file": record.file,
-                    "upstream": record.source.upstream,
-                }
-            )
-    for name, rows in (("captions.jsonl", captions), ("attribution.jsonl", credit_lines)):
-        (out / name).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return len(captions)
+def candidates(offered: Iterable[Record | LeftOut]) -> Iterator[Candidate | LeftOut]:
+    """Draw the pictures of packages that may be learned from, at 128 px; say why others may not."""
+    for item in offered:
+        if isinstance(item, LeftOut):
+            yield item
+            continue
+        entry = Entry.of_record(item)
+        reason = reason_to_leave_out(entry)
+        try:
+            if reason is None:
+                picture = (
+                    draw_clipart(item, edge=EDGE)
+                    if item.source.kind == "clipart"
+                    else render(item.data, vector=item.vector, edge=EDGE)
+                )
+                yield Candidate(entry=entry, pixels=np.asarray(picture), webp=encode(picture))
+        except (OSError, ValueError) as error:
+            reason = f"cannot be drawn: {error}"
+        if reason:
+            yield LeftOut(style=entry.style, what=entry.file, reason=reason)
 
 
 def sentence_encoder() -> Embed:
@@ -183,26 +160,60 @@ def sentence_encoder() -> Embed:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m generation.sticker.dataset", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    pack = commands.add_parser("pack", help="the reference pack that ships with the model")
-    pictures = commands.add_parser("pictures", help="a folder of training pictures")
-    for command in (pack, pictures):
-        command.add_argument("--packages", type=Path, required=True, help="folder of unpacked packages")
-    pack.add_argument("--out", type=Path, default=PACK)
-    pictures.add_argument("--out", type=Path, required=True)
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        records = list(read_packages(options.packages))
+        if options.fetch and options.packages:
+            drawn = [package for package in PACKAGES if options.command == "pictures" or package.shipped]
+            fetch(options.packages, drawn, registry=options.npm_registry, mirror=options.debian_mirror)
         if options.command == "pack":
+            records = list(read_packages(options.packages))
             write_pack(records, options.out, embed=sentence_encoder())
             sys.stdout.write(f"{len(records)} pictures, {options.out.stat().st_size / 1e6:.1f} MB\n")
+        elif options.existing:
+            _pictures(read_folder(options.existing), options.out)
         else:
-            sys.stdout.write(f"{write_pictures(records, options.out)} pictures in {options.out}\n")
+            found = [*read_packages(options.packages), *read_clipart(options.packages)]
+            _pictures(candidates(track(found, description="drawing pictures")), options.out)
     except DatasetError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m generation.sticker.dataset",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    pack = commands.add_parser("pack", help="the reference pack that ships with the model")
+    pictures = commands.add_parser("pictures", help="a folder of training pictures")
+    either = pictures.add_mutually_exclusive_group(required=True)
+    either.add_argument(
+        "--from", dest="existing", type=Path, metavar="FOLDER", help="a folder of pictures, to be checked"
+    )
+    pack.add_argument("--packages", type=Path, required=True, metavar="FOLDER", help="folder of packages")
+    either.add_argument("--packages", type=Path, metavar="FOLDER", help="folder of packages")
+    for command in (pack, pictures):
+        command.add_argument(
+            "--fetch", action="store_true", help="download what the folder of packages lacks"
+        )
+        command.add_argument("--npm-registry", metavar="URL", help="default: the one npm is set to")
+        command.add_argument(
+            "--debian-mirror", default=DEBIAN_MIRROR, metavar="URL", help="default: %(default)s"
+        )
+    pack.add_argument("--out", type=Path, default=PACK)
+    pictures.add_argument("--out", type=Path, required=True)
+    return parser
+
+
+def _pictures(offered: Iterable[Candidate | LeftOut], out: Path) -> None:
+    summary = write_folder(offered, out)
+    console = Console()
+    for table in summary.tables():
+        console.print(table)
+    console.print(f"{summary.pictures:,} pictures in {out}", soft_wrap=True)
 
 
 if __name__ == "__main__":

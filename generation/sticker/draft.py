@@ -11,23 +11,36 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image
 
-from generation.sticker.backgrounds import SCENES, Scenery, paint
+from generation.sticker.backgrounds import paint, scenery
 from generation.sticker.colors import Pixels, recolor
+from generation.sticker.composition import compose
 from generation.sticker.geometry import Placement, Shape
+from generation.sticker.layers import covered, layer, outline, shadow
 from generation.sticker.layout import arrange
 from generation.sticker.prompt import Layout, Size
 from generation.sticker.references import Reference, References
-from generation.sticker.vocabulary import UPWARD
+from generation.sticker.variety import Choice, Variety
+from generation.sticker.vocabulary import vocabulary
 
 _MEASURED_EDGE = 128
 _BITMAP_EDGE = 256  # bitmaps ship at this size
 _LARGEST_EDGE = 512
-_HALF = 127  # alpha: more than half covered
 _SOLID = 24  # alpha from which a pixel counts as part of a cut-out
-_MIRRORED_GROUPS = frozenset({3, 4})  # animals and food look right either way round
-_MIRRORED_SHARE = 0.4
+_PEOPLE = 1
+_ANIMALS = 3
+_THING_EYES = (0.4, 0.66)
+_PERSON_EYES = (0.34, 0.44)  # of a bust; heads have their own
+_MIRRORED_GROUPS = frozenset({1, 3, 4, 5})  # people, animals, food and vehicles look right either way round
+_LETTERED = frozenset(
+    ["clock", "o'clock", "thirty", "sign", "stop", "map", "station", "bank", "hotel", "atm"]
+)
+_TILTED_GROUPS = frozenset({0, 4, 6, 7})  # faces, food, toys and objects may lean
+_TILTS = (-8.0, 0.0, 6.0, 0.0, -4.0, 10.0)  # degrees
+_TILTED_SCALE = 0.9  # so that corners stay on the canvas
+_SMALLEST = 0.84  # of a thing that stands alone
+_CREST = 0.1  # share of the height in which the highest part is looked for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +51,8 @@ class Part:
     color: str | None = None  # to recolor it to
     count: int = 1
     size: Size = "normal"
+    relation: Layout = Layout.BESIDE  # of the part before it to this one
+    joined: bool = False  # by "and" to the part before it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,30 +77,42 @@ class Draft:
 
 def plan(
     parts: Sequence[Part],
-    relation: Layout,
     *,
     background: str,
     width: int,
     height: int,
     references: References,
-    rng: random.Random,
+    variety: Variety,
 ) -> Plan:
-    """Lay out `parts` before `background` on a native canvas of `width` x `height` px."""
-    placements: tuple[Placement, ...] = ()
-    if parts:
-        shapes = [(_shape(part, references), part.count) for part in parts]
-        placements = arrange(
-            shapes,
-            relation,
-            width=width,
-            height=height,
-            scenery=SCENES.get(background, Scenery()),
-            rng=rng,
+    """Lay out `parts`, at least one, before `background` on a native canvas of `width` x `height` px."""
+    rng = variety.rng
+    around = scenery(background)
+    shapes = [_shape(part, references) for part in parts]
+    turned = [shape.mirrors and _turned(variety, i) for i, shape in enumerate(shapes)]
+    shapes = [
+        replace(shape, crest=1 - shape.crest) if mirrored else shape
+        for shape, mirrored in zip(shapes, turned, strict=True)
+    ]
+    composition = compose([part.relation for part in parts], joined=[part.joined for part in parts])
+    placements = arrange(
+        [(shape, part.count) for shape, part in zip(shapes, parts, strict=True)],
+        Layout.BESIDE,
+        width=width,
+        height=height,
+        scenery=around,
+        rng=rng,
+        composition=composition,
+    )
+    placements = tuple(
+        replace(
+            p,
+            mirrored=turned[p.item]
+            != (k > 0 and parts[p.item].count > 1 and rng.random() < 0.5 and shapes[p.item].mirrors),
         )
-        placements = tuple(
-            replace(p, mirrored=shapes[p.item][0].mirrors and rng.random() < _MIRRORED_SHARE)
-            for p in placements
-        )
+        for k, p in enumerate(placements)
+    )
+    if around.ground is None and all(isinstance(unit, int) for unit in composition.units):
+        placements = tuple(_posed(p, k, placements, shapes, variety) for k, p in enumerate(placements))
     return Plan(
         parts=tuple(parts),
         placements=placements,
@@ -94,6 +121,24 @@ def plan(
         height=height,
         seed=rng.getrandbits(32),
     )
+
+
+def _turned(variety: Variety, i: int) -> bool:
+    return (variety.share(Choice.SIDE) + 0.37 * i) % 1 < 0.5
+
+
+def _posed(
+    p: Placement, k: int, placements: Sequence[Placement], shapes: Sequence[Shape], variety: Variety
+) -> Placement:
+    """Let a thing that floats lean a little, and stand alone at another size, as the seed wants it."""
+    if shapes[p.item].tilts:
+        angle = _TILTS[int((variety.share(Choice.POSE) + 0.3 * k) % 1 * len(_TILTS))]
+        scale = _TILTED_SCALE if angle else 1.0
+        p = replace(p, angle=angle, width=p.width * scale, height=p.height * scale)
+    if len(placements) == 1 and shapes[p.item].size == "normal":
+        scale = _SMALLEST + (1 - _SMALLEST) * variety.share(Choice.TITLE)
+        p = replace(p, width=p.width * scale, height=p.height * scale)
+    return p
 
 
 def _shape(part: Part, references: References) -> Shape:
@@ -119,14 +164,27 @@ def measure(
         seat: height of the surface things stand on, as a share of E, where known.
         size: as it was asked for.
     """
+    known = vocabulary()
     left, top, right, bottom = box = _box(picture[..., 3])
+    words = set(title.replace("-", " ").split())
     return Shape(
         aspect=(right - left) / (bottom - top),
-        seat=_seat(picture[..., 3], seat, box),
-        soars=bool(set(title.replace("-", " ").split()) & UPWARD),
-        mirrors=group in _MIRRORED_GROUPS,
+        seat=known.seats.get(title) or _seat(picture[..., 3], seat, box),
+        crest=_crest(picture[..., 3], box),
+        eyes=known.eyes.get(title, _eyes(group)),
+        glasses=title.rpartition(" ")[2] in known.worn_on_eyes,
+        soars=bool(words & known.sky),
+        mirrors=group in _MIRRORED_GROUPS and not words & _LETTERED,
+        tilts=group in _TILTED_GROUPS and seat is None,
         size=size,
     )
+
+
+def _eyes(group: int | None) -> tuple[float, float] | None:
+    """Where glasses sit on a thing of a group; None on an animal seen from the side."""
+    if group == _ANIMALS:
+        return None
+    return _PERSON_EYES if group == _PEOPLE else _THING_EYES
 
 
 def _box(alpha: npt.NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -151,6 +209,14 @@ def _seat(alpha: npt.NDArray[np.uint8], known: float | None, box: tuple[int, int
     return float(min(0.5, wide[0] / (bottom - top))) if wide.size else 0.1
 
 
+def _crest(alpha: npt.NDArray[np.uint8], box: tuple[int, int, int, int]) -> float:
+    """Where the highest part of the cut-out is, as a share of the trimmed width."""
+    left, top, right, bottom = box
+    rows = max(1, round((bottom - top) * _CREST))
+    columns = np.flatnonzero((alpha[top : top + rows, left:right] > _SOLID).any(0))
+    return float((columns.mean() + 0.5) / (right - left)) if columns.size else 0.5
+
+
 def draw(planned: Plan, *, references: References, scale: int = 1) -> Draft:
     """Draw a plan at `scale` times its native size."""
     canvas = paint(
@@ -160,7 +226,7 @@ def draw(planned: Plan, *, references: References, scale: int = 1) -> Draft:
         rng=random.Random(planned.seed),
     )
     cutouts = [_cutout(i, part, planned, scale, references) for i, part in enumerate(planned.parts)]
-    pixels, owner = composite(canvas, cutouts, planned.placements, scale=scale)
+    pixels, owner = composite(canvas, cutouts, planned.placements, scale=scale, outlined=True)
     counted = np.array([(owner == i).sum() for i in range(len(planned.parts))], np.float64)
     total = counted.sum()
     shares = counted / total if total else counted
@@ -181,7 +247,12 @@ def _cutout(index: int, part: Part, planned: Plan, scale: int, references: Refer
 
 
 def composite(
-    canvas: Pixels, cutouts: Sequence[Pixels], placements: Sequence[Placement], *, scale: int = 1
+    canvas: Pixels,
+    cutouts: Sequence[Pixels],
+    placements: Sequence[Placement],
+    *,
+    scale: int = 1,
+    outlined: bool = False,
 ) -> tuple[Pixels, npt.NDArray[np.int16]]:
     """Lay cut-outs on a canvas.
 
@@ -190,6 +261,7 @@ def composite(
         cutouts: trimmed RGBA pictures of any size; `Placement.item` is an index in it.
         placements: back to front, in native px.
         scale: canvas px per native px.
+        outlined: put a thin line around what cannot be told from what is below it.
 
     Returns:
         The picture (H, W, 3), and for each pixel the item that covers it or -1 (H, W).
@@ -197,59 +269,12 @@ def composite(
     out = Image.fromarray(canvas).convert("RGBA")
     owner = np.full(canvas.shape[:2], -1, np.int16)
     for placement in placements:
-        layer = _layer(cutouts[placement.item], placement, out.size, scale)
+        over = layer(cutouts[placement.item], placement, out.size, scale)
+        line = outline(over, out, scale) if outlined else None
         if placement.shadow:
-            out.alpha_composite(_shadow(placement, out.size, scale))
-        out.alpha_composite(layer)
-        owner[np.asarray(layer)[..., 3] > _HALF] = placement.item
+            out.alpha_composite(shadow(placement, out.size, scale))
+        if line is not None:
+            out.alpha_composite(line)
+        out.alpha_composite(over)
+        owner[covered(over)] = placement.item
     return np.asarray(out)[..., :3].copy(), owner
-
-
-def _layer(cutout: Pixels, placement: Placement, size: tuple[int, int], scale: int) -> Image.Image:
-    wide, high = max(2, round(placement.width * scale)), max(2, round(placement.height * scale))
-    cut = Image.fromarray(cutout)
-    if placement.mirrored:
-        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    layer = Image.new("RGBA", size)
-    corner = (round(placement.x * scale - wide / 2), round(placement.y * scale - high / 2))
-    layer.paste(_resized(cut, wide, high), corner)
-    if placement.waterline is not None:
-        layer.putalpha(_above_water(layer.getchannel("A"), placement.waterline * scale, scale))
-    return layer
-
-
-def _resized(cut: Image.Image, width: int, height: int) -> Image.Image:
-    """Resize with premultiplied alpha, so that no dark or bright fringe appears."""
-    values = np.asarray(cut).astype(np.float32)
-    values[..., :3] *= values[..., 3:] / 255
-    channels = [
-        np.asarray(Image.fromarray(values[..., k]).resize((width, height), Image.Resampling.LANCZOS))
-        for k in range(4)
-    ]
-    alpha = np.clip(channels[3], 0, 255)
-    safe = np.maximum(alpha, 1)
-    rgb = [np.clip(channel / safe * 255, 0, 255) for channel in channels[:3]]
-    return Image.fromarray(np.rint(np.stack([*rgb, alpha], -1)).astype(np.uint8))
-
-
-def _above_water(alpha: Image.Image, line: float, scale: int) -> Image.Image:
-    """Fade what lies below a wavy water line."""
-    height, width = alpha.height, alpha.width
-    y = np.arange(height, dtype=np.float32)[:, None]
-    x = np.arange(width, dtype=np.float32)[None]
-    wave = line + 1.1 * scale * np.sin(x / (5.5 * scale))
-    keep = np.clip((wave - y) / scale + 0.5, 0.12, 1)
-    return ImageChops.multiply(alpha, Image.fromarray(np.rint(keep * 255).astype(np.uint8)))
-
-
-def _shadow(placement: Placement, size: tuple[int, int], scale: int) -> Image.Image:
-    """A soft dark ellipse where the picture touches the ground."""
-    half = placement.width * 0.4 * scale
-    flat = max(1.2, placement.width * 0.065) * scale
-    x, y = placement.x * scale, placement.bottom * scale - flat * 0.45
-    mask = Image.new("L", size)
-    ImageDraw.Draw(mask).ellipse((x - half, y - flat, x + half, y + flat), fill=round(105 * placement.shadow))
-    mask = mask.filter(ImageFilter.GaussianBlur(flat * 0.5))
-    shadow = Image.new("RGBA", size, (20, 24, 44, 0))
-    shadow.putalpha(mask)
-    return shadow

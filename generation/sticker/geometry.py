@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from generation.sticker.prompt import Size
 
 SCALES: dict[Size, float] = {"small": 0.55, "normal": 1.0, "large": 1.06}
+"""How much of its box a thing fills."""
+
+ROOM: dict[Size, float] = {"small": 0.62, "normal": 1.0, "large": 1.8}
+"""How much of a row a thing gets beside others."""
+
+BESIDE_SCALES: dict[Size, float] = {"small": 0.8, "normal": 1.0, "large": 1.0}
+"""How much of its box it then fills."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,8 +23,12 @@ class Shape:
 
     aspect: float  # width / height
     seat: float = 0.06  # share of the height, from the top, where something on it touches
+    crest: float = 0.5  # share of the width, from the left, where its highest part is
+    eyes: tuple[float, float] | None = None  # height of its eyes, width of glasses; shares
+    glasses: bool = False  # is worn before the eyes
     soars: bool = False  # belongs in the sky
     mirrors: bool = False  # may be turned around
+    tilts: bool = False  # may lean to a side
     size: Size = "normal"
 
 
@@ -35,6 +46,7 @@ class Placement:
     width: float
     height: float
     mirrored: bool = False
+    angle: float = 0.0  # degrees, counterclockwise
     shadow: float = 0.0  # strength of the soft contact shadow, 0 to 1
     waterline: float | None = None  # y below which water covers it
 
@@ -70,9 +82,9 @@ class Box:
         )
 
 
-def fit(item: int, shape: Shape, box: Box) -> Placement:
+def fit(item: int, shape: Shape, box: Box, *, scales: Mapping[Size, float] = SCALES) -> Placement:
     """The largest placement in `box`, smaller where a small one was asked for."""
-    high = min(box.height, box.width / shape.aspect) * SCALES[shape.size]
+    high = min(box.height, box.width / shape.aspect) * scales[shape.size]
     return Placement(item=item, x=box.x, y=box.y, width=high * shape.aspect, height=high)
 
 
@@ -90,3 +102,24 @@ def centered(placed: Sequence[Placement], box: Box) -> list[Placement]:
     """Move placements together so that they are centered in `box`."""
     left, top, right, bottom = bounds(placed)
     return [p.moved(box.x - (left + right) / 2, box.y - (top + bottom) / 2) for p in placed]
+
+
+def fitted(placed: Sequence[Placement], box: Box, *, grow: bool = False) -> list[Placement]:
+    """Shrink placements together until they fit in `box` (or grow them to fill it), and center them there."""
+    left, top, right, bottom = bounds(placed)
+    scale = min(box.width / max(right - left, 1e-6), box.height / max(bottom - top, 1e-6))
+    scale = scale if grow else min(1.0, scale)
+    return centered([scaled(p, scale) for p in placed], box)
+
+
+def scaled(placement: Placement, scale: float) -> Placement:
+    """The same picture on a canvas that is `scale` times as large."""
+    line = None if placement.waterline is None else placement.waterline * scale
+    return replace(
+        placement,
+        x=placement.x * scale,
+        y=placement.y * scale,
+        width=placement.width * scale,
+        height=placement.height * scale,
+        waterline=line,
+    )

@@ -108,12 +108,6 @@ class References:
         return self._archive.read(member)
 
     @cached_property
-    def phrases(self) -> frozenset[str]:
-        """Titles that hold a connecting word, which a parser must not cut ("bow and arrow")."""
-        connecting = {"and", "with", "in", "on", "of", "behind", "over", "at", "for", "without"}
-        return frozenset(title for title in self.by_title if connecting & set(title.split()))
-
-    @cached_property
     def vectors(self) -> TitleVectors:
         """The shipped embeddings of the titles."""
         with np.load(io.BytesIO(self._read("embeddings.npz")), allow_pickle=False) as arrays:

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from generation.sticker.colors import COLORS
 from generation.sticker.draft import Part, Plan, plan
-from generation.sticker.prompt import Layout, Scene, Subject, parse
+from generation.sticker.ground_choice import unsaid_ground
+from generation.sticker.nouns import singular
+from generation.sticker.parsing import parse
+from generation.sticker.prompt import Layout, Scene, Subject
 from generation.sticker.references import Reference, References
 from generation.sticker.retrieval import Embed, Match, Retrieval
-from generation.sticker.vocabulary import COLOR_WORDS, STYLE_CAPTIONS
+from generation.sticker.variety import Choice, Variety
+from generation.sticker.vocabulary import vocabulary
+from generation.sticker.wording import Findings, caption, note
 
 _STYLE_ORDER = ("3d", "shaded", "icon", "flat")
-_UNSTYLED = (("3d", 0.62), ("shaded", 0.18), ("icon", 0.12), ("flat", 0.08))
-_UNSAID_BACKGROUNDS = (
-    ("white", 0.5),
-    ("light blue", 0.12),
-    ("beige", 0.1),
-    ("light yellow", 0.08),
-    ("light green", 0.08),
-    ("light pink", 0.07),
-    ("light purple", 0.05),
-)
-_NEAR_ENOUGH = 0.34  # an unknown subject is drawn as its nearest from here on
-_FALLBACK = "artist palette"
-_FIRST_TITLES = 3
-
-_SCENE_WORDS = {
-    "night sky": " under a night sky",
-    "grass": " on the grass",
-    "sea": " by the sea",
-    "snow": " in the snow",
-    "sunset": " at sunset",
-    "city": " in the city",
-}
+_UNSTYLED = (("3d", 0.55), ("shaded", 0.2), ("icon", 0.13), ("flat", 0.12))
+_NEAR_ENOUGH = 0.36  # an unknown subject is drawn as its nearest from here on
+_ANIMATE = frozenset({0, 1, 3})  # groups of what wears hats: faces, people, animals
+_CROWDED = 3  # subjects from which a plural is drawn once
+_PLAIN_SEATS = frozenset(["rug", "plate", "table", "tray", "pond"])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,12 +33,27 @@ class Drawable:
     note: str | None  # what is not known, for the reader
 
 
+@dataclass(slots=True)
+class _Found:
+    """The parts of a scene, and what is to be said about them, while they are being found."""
+
+    parts: list[Part] = field(default_factory=list)
+    nearest: list[tuple[str, str]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    read_as: list[tuple[str, str]] = field(default_factory=list)
+    companion: bool = False
+    nothing: bool = False
+
+
 class Illustrator:
     """Turns prompts into plans with the pictures of one reference pack."""
 
     def __init__(self, references: References, *, embed: Embed | None = None) -> None:
         self.references = references
         self._retrieval = Retrieval(references, embed=embed)
+        self._phrases = frozenset(title for title in references.by_title if " " in title)
+        self._emoji = _emoji(references)
 
     def plan(self, prompt: str, *, width: int, height: int, seed: int) -> Drawable:
         """Plan a picture.
@@ -63,73 +64,172 @@ class Illustrator:
             height: native px.
             seed: equal seeds give equal plans; others differ in picture, style, layout or shade.
         """
-        rng = random.Random(f"sticker {seed}")
-        scene = parse(prompt, phrases=self.references.phrases)
-        style = scene.style or _weighted(_UNSTYLED, rng)
-        parts, unknown = self._parts(scene, style, rng)
-        background = scene.background or self._background(parts, rng)
-        relation = scene.layout if len(parts) == len(scene.subjects) else Layout.BESIDE
+        variety = Variety(seed)
+        scene = parse(prompt, phrases=self._phrases, emoji=self._emoji)
+        style = scene.style or variety.weighted(Choice.STYLE, _UNSTYLED)
+        found = self._find_all(scene, style, variety)
+        self._fill(found, scene, style, variety)
+        parts = self._dressed(found.parts)
+        background = scene.background or unsaid_ground(parts, references=self.references, variety=variety)
         planned = plan(
             parts,
-            relation,
             background=background,
             width=width,
             height=height,
             references=self.references,
-            rng=rng,
+            variety=variety,
+        )
+        findings = Findings(
+            nearest=tuple(found.nearest),
+            unknown=tuple(found.unknown),
+            missing=tuple(found.missing),
+            read_as=tuple(found.read_as),
+            unstyled=_unstyled(parts, scene),
+            companion=found.companion,
+            nothing=found.nothing,
         )
         return Drawable(
             plan=planned,
-            caption=caption(parts, relation, background=background, style=style),
-            note=_note(unknown),
+            caption=caption(parts, background=background, style=style),
+            note=note(scene, findings, style=style),
         )
 
-    def _parts(
-        self, scene: Scene, style: str, rng: random.Random
-    ) -> tuple[list[Part], list[tuple[str, str | None]]]:
-        found = [(subject, self._find(subject)) for subject in scene.subjects]
-        parts: list[Part] = []
-        unknown: list[tuple[str, str | None]] = []
-        for i, (subject, match) in enumerate(found):
-            if match is None or not match.known:
-                shown = match.title if match and match.score >= _NEAR_ENOUGH else None
-                unknown.append((subject.text, shown))
-                if shown is None:
-                    continue
-                title = shown
-            else:
-                title = match.title
-            if i == 0 and scene.layout is Layout.WEARING and f"{title} face" in self.references.by_title:
-                title = f"{title} face"  # a hat sits well on a head that looks at us
-            parts.append(_part(subject, self._choose(title, style, rng)))
-        if not parts:
-            if not unknown:
-                unknown.append(("", _FALLBACK))
-            else:
-                unknown[0] = (unknown[0][0], _FALLBACK)
-            parts.append(Part(reference=self._choose(_FALLBACK, style, rng)))
-        return parts, unknown
+    def _find_all(self, scene: Scene, style: str, variety: Variety) -> _Found:
+        found = _Found()
+        dropped = False
+        for named in scene.subjects:
+            subject = self._crowd(named)
+            match = self._find(subject)
+            if match is not None and not match.known and (subject.vague or match.score < _NEAR_ENOUGH):
+                match = None
+            if match is None:
+                found.unknown.append(subject.text)
+                dropped = True
+                continue
+            if not match.known:
+                found.nearest.append((match.read_as or subject.text, match.title))
+            if match.known:
+                found.missing += match.missing
+            if match.known and match.read_as:
+                found.read_as.append((subject.text, match.read_as))
+            part = self._part(subject, match, scene, style, variety)
+            found.parts.append(replace(part, relation=Layout.BESIDE) if dropped else part)
+            dropped = False
+        return found
+
+    def _crowd(self, subject: Subject) -> Subject:
+        """Read "a robot army" as three robots."""
+        thing, _, crowd = subject.text.rpartition(" ")
+        if crowd not in vocabulary().crowds_after or not thing or subject.text in self._retrieval.names:
+            return subject
+        match = self._retrieval.find(thing)
+        if match is None or not match.known or match.missing:
+            return subject
+        return replace(subject, text=thing, count=max(subject.count, _CROWDED), plural=False)
 
     def _find(self, subject: Subject) -> Match | None:
-        text = subject.text
-        if subject.color:  # "orange juice", "black cat": the color may be part of a name
-            for word in _spoken(subject.color):
-                if f"{word} {text}" in self.references.by_title:
-                    return Match(title=f"{word} {text}", score=1.5, known=True)
-        matches = self._retrieval.find(text, color=subject.color, limit=_FIRST_TITLES)
-        return matches[0] if matches else None
+        if subject.text in vocabulary().colors and subject.text not in self._retrieval.names:
+            base = vocabulary().colors[subject.text].split()[-1]
+            title = f"{base} circle"
+            if title in self.references.by_title:
+                return Match(title=title, score=1, known=True)
+        text = singular(subject.text) if subject.count > 1 else subject.text  # "three flowers": no bouquets
+        text = "number" if text.isdigit() else text
+        return self._retrieval.find(text, color=subject.color)
 
-    def _choose(self, title: str, style: str, rng: random.Random) -> Reference:
-        candidates = self.references.by_title[title]
-        ranked = sorted(candidates, key=lambda ref: _style_rank(ref.source.style, style))
+    def _part(self, subject: Subject, match: Match, scene: Scene, style: str, variety: Variety) -> Part:
+        reference = self._choose(match.title, style, variety)
+        color = subject.color
+        if color and set(_spoken(color)) & set(reference.title.split()):
+            color = None  # it has that color by name
+        count = subject.count
+        several = any(singular(word) != word for word in match.title.split())
+        one = several or len(scene.subjects) > _CROWDED
+        if subject.plural and not one and subject.text not in self._retrieval.names:
+            count = 2 + (variety.share(Choice.TITLE) < 0.6)
+        return Part(
+            reference=reference,
+            color=color,
+            count=count,
+            size=subject.size,
+            relation=subject.relation,
+            joined=subject.joined,
+        )
+
+    def _choose(self, title: str, style: str, variety: Variety) -> Reference:
+        ranked = sorted(self.references.by_title[title], key=lambda ref: _style_rank(ref.source.style, style))
         same = [ref for ref in ranked if ref.source.style == ranked[0].source.style]
-        return rng.choice(same)
+        return variety.rng.choice(same)
 
-    def _background(self, parts: Sequence[Part], rng: random.Random) -> str:
-        chosen = _weighted(_UNSAID_BACKGROUNDS, rng)
-        if chosen == "white" and any(part.color == "white" for part in parts):
-            return "light blue"  # white on white would not be seen
-        return chosen
+    def _fill(self, found: _Found, scene: Scene, style: str, variety: Variety) -> None:
+        """Put something into a scene without things."""
+        if found.parts:
+            return
+        known = vocabulary()
+        ground = scene.background or ""
+        companions = known.companions.get(ground) or known.companions.get(ground.removeprefix("night "), ())
+        found.companion = bool(companions) and not found.unknown
+        found.nothing = not found.companion
+        titles = [title for title in companions or known.anything if title in self.references.by_title]
+        found.parts.append(Part(reference=self._choose(variety.pick(Choice.TITLE, titles), style, variety)))
+
+    def _dressed(self, parts: Sequence[Part]) -> list[Part]:
+        """Make relations such as can be drawn: what is worn goes to its wearer, "in" depends on the thing."""
+        out: list[Part] = []
+        for part in parts:
+            relation = part.relation
+            puts_on = out and relation is Layout.ON and _wearable(out[-1]) and _wears(part)
+            if puts_on and out[-1].relation is not Layout.WEARING:
+                worn = out.pop()
+                out += [
+                    self._facing(replace(part, relation=worn.relation, joined=worn.joined)),
+                    replace(worn, relation=Layout.WEARING, joined=False),
+                ]
+            elif out and relation is Layout.WEARING:
+                self._wear(out, part)
+            else:
+                out.append(replace(part, relation=self._possible(relation, part) if out else Layout.BESIDE))
+        return out
+
+    def _wear(self, out: list[Part], part: Part) -> None:
+        places = range(len(out) - 1, -1, -1)
+        host = next((i for i in places if _wears(out[i])), None)
+        host = next(i for i in places if out[i].relation is not Layout.WEARING) if host is None else host
+        out[host] = self._facing(out[host])
+        if out[host].count > 1 and len(out) == 1:  # each of them
+            one, worn = replace(out[0], count=1), replace(part, count=1)
+            out[:] = [piece for _ in range(out[0].count) for piece in (one, worn)]
+            return
+        out.insert(host + 1, part)
+
+    def _facing(self, part: Part) -> Part:
+        """The same thing looking at us, where there is such a picture: a hat sits well on it."""
+        title, style = part.reference.title, part.reference.source.style
+        by_title = self.references.by_title
+        faces = by_title.get(f"{title} face") or by_title.get(f"{title} with face", ())
+        same = next((ref for ref in faces if ref.source.style == style), None)
+        return replace(part, reference=same) if same else part
+
+    def _possible(self, relation: Layout, part: Part) -> Layout:
+        title = part.reference.title
+        known = vocabulary()
+        if relation is not Layout.IN or title in known.containers or title in _PLAIN_SEATS:
+            return relation
+        if title in known.buildings:
+            return Layout.FRONT
+        return Layout.BESIDE if title in known.weather else Layout.ON
+
+
+def _emoji(references: References) -> Mapping[str, str]:
+    """Code points, without joiners, of each title's emoji."""
+    out: dict[str, str] = {}
+    for reference in references.all:
+        name = reference.id.rpartition("/")[2]
+        codes = name.split("-")
+        if all(len(code) >= 2 and set(code) <= set("0123456789abcdef") for code in codes):
+            chars = "".join(chr(int(code, 16)) for code in codes if code not in {"fe0f", "200d"})
+            out.setdefault(chars, reference.title)
+    return out
 
 
 def _style_rank(style: str, wanted: str) -> tuple[int, int]:
@@ -139,75 +239,20 @@ def _style_rank(style: str, wanted: str) -> tuple[int, int]:
     return (1 if pairs[wanted] == style else 2, _STYLE_ORDER.index(style))
 
 
-def _part(subject: Subject, reference: Reference) -> Part:
-    """Recolor only what has not that color by name."""
-    color = subject.color
-    if color and set(_spoken(color)) & set(reference.title.split()):
-        color = None
-    return Part(reference=reference, color=color, count=subject.count, size=subject.size)
+def _unstyled(parts: Sequence[Part], scene: Scene) -> tuple[str, ...]:
+    if scene.style is None or scene.style_word is not None:
+        return ()
+    return tuple(p.reference.title for p in parts if p.reference.source.style != scene.style)
+
+
+def _wears(part: Part) -> bool:
+    return part.reference.group in _ANIMATE and part.reference.title not in vocabulary().unworn
+
+
+def _wearable(part: Part) -> bool:
+    known = vocabulary()
+    return part.reference.title.split()[-1] in known.worn_on_head | known.worn_on_eyes
 
 
 def _spoken(color: str) -> list[str]:
-    return [word for word, name in COLOR_WORDS.items() if name == color]
-
-
-def _weighted(choices: Sequence[tuple[str, float]], rng: random.Random) -> str:
-    return rng.choices([name for name, _ in choices], weights=[weight for _, weight in choices])[0]
-
-
-def _article(words: str) -> str:
-    return f"an {words}" if words[:1] in "aeiou" else f"a {words}"
-
-
-def _plural(words: str) -> str:
-    if words.endswith("s"):
-        return words
-    return words + ("es" if words.endswith(("sh", "ch", "x")) else "s")
-
-
-def caption(parts: Sequence[Part], relation: Layout, *, background: str, style: str) -> str:
-    """Describe a plan as the training captions do."""
-    numbers = {2: "two", 3: "three", 4: "four"}
-    names = []
-    for part in parts:
-        title = part.reference.title
-        if part.color:
-            core = " ".join(word for word in title.split() if word not in COLORS) or title
-            title = f"{part.color.split()[-1]} {core}"
-        title = f"small {title}" if part.size == "small" else title
-        names.append(f"{numbers[part.count]} {_plural(title)}" if part.count > 1 else title)
-    single = [name if name.split()[0] in numbers.values() else _article(name) for name in names]
-    if len(names) == 1:
-        text = names[0]
-    elif relation is Layout.LEFT:
-        text = f"{single[0]} on the left and {single[1]} on the right"
-    elif relation is Layout.RIGHT:
-        text = f"{single[1]} on the left and {single[0]} on the right"
-    elif relation in {Layout.ABOVE, Layout.ON}:
-        text = f"{single[0]} above {single[1]}"
-    elif relation is Layout.BELOW:
-        text = f"{single[1]} above {single[0]}"
-    else:
-        text = " and ".join(single[:2])
-    text += f", {STYLE_CAPTIONS[style]}"
-    if background in _SCENE_WORDS:
-        return text + _SCENE_WORDS[background]
-    if background == "white":
-        return text
-    ground = background if background == "light blue" else background.rsplit(maxsplit=1)[-1]
-    return f"{text} on a {ground} background"
-
-
-def _note(unknown: Sequence[tuple[str, str | None]]) -> str | None:
-    lines = []
-    for text, shown in unknown:
-        name = text[:40]
-        if not name:
-            lines.append(f"I found nothing to draw in these words; here is: {shown}")
-        elif shown is None:
-            lines.append(f'I know no picture of "{name}" and left it out')
-        elif shown == _FALLBACK:
-            lines.append(f'I know no picture of "{name}" and nothing like it; here is: {shown}')
-        else:
-            lines.append(f'I know no picture of "{name}"; the nearest I know: {shown}')
-    return "; ".join(lines) or None
+    return [word for word, name in vocabulary().colors.items() if name == color]

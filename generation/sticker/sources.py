@@ -8,12 +8,12 @@ from typing import Literal
 ALLOWED_LICENSES = frozenset({"MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0", "CC-PDDC", "BSD-3-Clause", "ISC"})
 """SPDX ids under which a picture may be shipped, changed and mixed with others: no SA, NC or ND."""
 
-Kind = Literal["iconify", "webp", "own"]
+Kind = Literal["iconify", "webp", "own", "clipart"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """One package of pictures by one author under one license."""
+    """One package of pictures under one license, by one author; of clip art, what one author gave to it."""
 
     key: str  # prefix of its pictures' ids
     package: str
@@ -25,11 +25,17 @@ class Source:
     upstream: str
     kind: Kind
 
+    @property
+    def origin(self) -> str:
+        """The package with the registry it comes from."""
+        registry = {"own": "", "clipart": "deb:"}.get(self.kind, "npm:")
+        return f"{registry}{self.package}"
+
     def locate(self, file: str) -> str:
         """A reference to `file` that a stranger can resolve."""
         if self.kind == "own":
             return f"{self.package} {self.version}, {file}"
-        return f"npm:{self.package}@{self.version}, {file} ({self.upstream})"
+        return f"{self.origin}@{self.version}, {file} ({self.upstream})"
 
 
 SOURCES: tuple[Source, ...] = (
@@ -89,4 +95,19 @@ SOURCES: tuple[Source, ...] = (
         kind="own",
     ),
 )
-"""Every source, best first: among equally good titles the earlier source wins."""
+"""Every source of the reference pack, best first: among equally good titles the earlier source wins."""
+
+CLIPART = Source(
+    key="clipart",
+    package="openclipart-svg",
+    version="1:0.18+dfsg-19",
+    style="shaded",
+    author="many, each picture names its own",
+    license="CC-PDDC",
+    license_url="https://creativecommons.org/licenses/publicdomain/",
+    upstream="https://openclipart.org",
+    kind="clipart",
+)
+"""Used in training only: its titles are too weak for a reference that a prompt asks for by name."""
+
+ALL_SOURCES = (*SOURCES, CLIPART)

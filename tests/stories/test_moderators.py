@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.conversation import AskCommand, ButtonCommand, ReviewCommand
 
 BLOCKED = "a naked woman having sex, explicit pornographic scene"
-HELD = "portrait of Taylor Swift"
+HELD = "mugshot of Taylor Swift"
 
 
 async def test_a_block_is_private_names_its_clause_and_can_be_appealed(house) -> None:
@@ -79,3 +79,23 @@ async def test_repeated_blocks_lead_to_a_pause(house) -> None:
     assert paused.title == "Pause"
     quota = await house.say(AskCommand(origin=house.origin(), what="quota"))
     assert "100 of 100" in quota.text
+
+
+async def test_who_is_timed_out_waits_for_nothing_any_more(house) -> None:
+    waiting = await house.job_of(await house.imagine("a red apple"))
+    bobs = await house.job_of(await house.imagine("a red apple", user="bob"))
+    for _ in range(3):
+        await house.imagine(BLOCKED)
+    assert (await house.app.queue.get(waiting)).status == "cancelled"
+    assert (await house.app.queue.get(bobs)).status == "queued"
+
+
+async def test_a_moderators_time_out_cancels_what_waits(house) -> None:
+    await house.imagine(HELD)
+    waiting = await house.job_of(await house.imagine("a red apple"))
+    (review,) = await house.app.reviews.pending("room:1")
+    mod = house.origin("mod", moderator=True)
+    await house.say(ReviewCommand(origin=mod, step="timeout", review_id=review.id, reason="Enough."))
+    assert (await house.app.queue.get(waiting)).status == "cancelled"
+    paused = await house.imagine("a red apple")
+    assert paused.title == "Pause"

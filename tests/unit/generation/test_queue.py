@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from generation.errors import JobCancelledError, LeaseLostError, RequestLimitError
 from generation.job import Credit, ImageRequest, Job, JobStatus, StoredImage
-from generation.outbox import Outbox
+from generation.outbox import Outbox, put_again
 from generation.queue import JobQueue, QueueLimits
 from generation.tables import jobs, lanes, outbox, results
 
@@ -486,3 +486,20 @@ async def test_usage_counts_pictures_but_no_failures(engine: AsyncEngine) -> Non
     (entry,) = await queue.usage("u", since_ms=0)
     assert entry[1] == 3
     assert await queue.usage("u", since_ms=entry[0] + 1) == ()
+
+
+async def test_what_can_come_up_again_is_told_again(engine: AsyncEngine) -> None:
+    queue, box = a_queue(engine), Outbox(engine)
+    job = await submit(queue, "again")
+    for _ in range(2):
+        async with engine.begin() as connection:
+            await put_again(connection, job.id, "remove")
+            await put_again(connection, job.id, "remove")  # once is enough while it waits
+            await put_again(connection, "gone", "remove")  # nobody is left to tell
+        item = await box.claim()
+        assert (item.job_id, item.kind, item.attempt) == (job.id, "remove", 1)
+        assert await box.claim() is None
+        await box.done(item)
+        assert await box.is_done(job.id)
+        with pytest.raises(LeaseLostError):
+            await box.done(item)

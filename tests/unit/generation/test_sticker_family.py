@@ -213,8 +213,11 @@ def test_the_embedding_service_is_used(card):
         asked.extend(texts)
         return np.zeros((len(texts), 512), np.float32)
 
-    StickerFamily(embed=embed).load(card, device="cpu").prepare(a_request(), index=0, source=None)
-    assert "plate" in asked
+    model = StickerFamily(embed=embed).load(card, device="cpu")
+    model.prepare(a_request(), index=0, source=None)
+    assert asked == []  # known by their names
+    model.prepare(a_request(prompt="a zamboni"), index=0, source=None)
+    assert "zamboni" in asked
 
 
 def test_the_sheet_shows_every_prompt_twice(model, card):

@@ -4,16 +4,19 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from generation.errors import RequestLimitError
-from generation.sticker.backgrounds import SCENES, Scenery, is_background, paint
+from generation.sticker.backgrounds import (
+    MORE_SCENES,
+    SCENES,
+    Scenery,
+    by_night,
+    is_background,
+    paint,
+    scenery,
+)
 from generation.sticker.colors import COLORS, GROUNDS, recolor, shade
 from generation.sticker.finish import cover, native_size, restore_detail
-from generation.sticker.geometry import Shape, bounds
-from generation.sticker.layout import MAX_DRAWN, arrange
-from generation.sticker.prompt import Layout
 
 
 def disc(rgb, *, edge=64):
@@ -75,7 +78,7 @@ def test_shades_lie_between_the_color_and_white_or_black():
         assert all(a <= b for a, b in zip(shade(f"dark {name}", COLORS), rgb, strict=True))
 
 
-@pytest.mark.parametrize("name", [*SCENES, *GROUNDS, "light blue"])
+@pytest.mark.parametrize("name", [*SCENES, *MORE_SCENES, *GROUNDS, "light blue", "night sea", "night city"])
 @pytest.mark.parametrize(("width", "height"), [(128, 128), (192, 128), (128, 224)])
 def test_backgrounds_have_the_size_and_repeat(name, width, height):
     painted = [paint(name, width=width, height=height, rng=random.Random(4)) for _ in range(2)]
@@ -91,77 +94,19 @@ def test_scenes_differ_by_seed_and_white_is_white():
     assert not is_background("octarine")
 
 
-SHAPES = st.builds(
-    Shape,
-    aspect=st.floats(0.3, 3),
-    seat=st.floats(0, 0.6),
-    soars=st.booleans(),
-    size=st.sampled_from(["small", "normal", "large"]),
-)
-
-
-@settings(deadline=None, max_examples=60)
-@given(
-    groups=st.lists(st.tuples(SHAPES, st.integers(1, 4)), min_size=1, max_size=6),
-    relation=st.sampled_from(list(Layout)),
-    size=st.sampled_from([(128, 128), (192, 128), (128, 192), (224, 128), (128, 224)]),
-    scene=st.sampled_from([Scenery(), *SCENES.values()]),
-    seed=st.integers(0, 99),
-)
-def test_layouts_stay_on_the_canvas(groups, relation, size, scene, seed):
-    width, height = size
-    placed = arrange(groups, relation, width=width, height=height, scenery=scene, rng=random.Random(seed))
-    assert {p.item for p in placed} == set(range(len(groups)))
-    assert len(placed) <= MAX_DRAWN
-    left, top, right, bottom = bounds(placed)
-    assert left > -0.06 * width
-    assert right < 1.06 * width
-    assert top > -0.06 * height
-    assert bottom < 1.06 * height
-    assert all(p.width > 2 and p.height > 2 for p in placed)
-
-
-def two(relation, *, seat=0.1, scenery=None):
-    groups = [(Shape(aspect=1), 1), (Shape(aspect=1.5, seat=seat), 1)]
-    placed = arrange(
-        groups, relation, width=128, height=128, scenery=scenery or Scenery(), rng=random.Random(0)
-    )
-    return {p.item: p for p in placed}, [p.item for p in placed]
-
-
-def test_relations_are_what_they_say():
-    by, _ = two(Layout.LEFT)
-    assert by[0].x < by[1].x - 30
-    by, _ = two(Layout.RIGHT)
-    assert by[0].x > by[1].x + 30
-    by, _ = two(Layout.ABOVE)
-    assert by[0].bottom <= by[1].top + 2
-    by, _ = two(Layout.BELOW)
-    assert by[1].bottom <= by[0].top + 2
-    by, order = two(Layout.ON, seat=0.1)
-    assert by[1].top < by[0].bottom < by[1].y
-    assert order == [1, 0]
-    by, order = two(Layout.IN, seat=0.1)
-    assert by[0].bottom > by[1].top + 0.2 * by[1].height
-    assert order == [0, 1]
-    by, order = two(Layout.FRONT)
-    assert by[0].bottom > by[1].bottom
-    assert order == [1, 0]
-    by, order = two(Layout.BEHIND)
-    assert by[1].bottom > by[0].bottom
-    assert order == [0, 1]
-    by, order = two(Layout.WEARING)
-    assert by[1].top < by[0].top < by[1].bottom < by[0].y
-    assert order == [0, 1]
-
-
-def test_things_stand_on_the_ground_and_sink_into_the_sea():
-    by, _ = two(Layout.ABOVE, scenery=SCENES["grass"])
-    assert by[1].shadow > 0
-    assert by[0].shadow == 0
-    assert abs(by[1].bottom - 0.87 * 128) < 6
-    by, _ = two(Layout.LEFT, scenery=SCENES["sea"])
-    assert all(p.waterline is not None and p.top < p.waterline < p.bottom for p in by.values())
+def test_scenes_can_be_painted_by_night():
+    for name, around in {**SCENES, **MORE_SCENES}.items():
+        dark = by_night(name)
+        assert (dark is None) == (name in {"night sky", "sunset"})
+        if dark is None:
+            continue
+        day, night = (paint(n, width=96, height=96, rng=random.Random(5)).mean() for n in (name, dark))
+        assert night < 0.5 * day
+        assert is_background(dark)
+        assert scenery(dark).ground == around.ground == scenery(name).ground
+        assert scenery(dark).dark
+    assert not is_background("night octarine")
+    assert scenery("yellow") == Scenery()
 
 
 @pytest.mark.parametrize(

@@ -171,10 +171,10 @@ async def test_a_policy_is_exchanged_while_running():
     moderator = Moderator.open(Policy.load(), rules=TEXT_RULES)
     try:
         prompt = PromptContent(text="a photo of tom hanks")
-        assert (await moderator.review(prompt, SCOPE)).action is Action.HOLD
+        assert (await moderator.review(prompt, SCOPE)).action is Action.ALLOW
         moderator.use(Policy.load("workplace"))
         verdict = await moderator.review(prompt, SCOPE)
-        assert verdict.action is Action.BLOCK
+        assert verdict.action is Action.HOLD
         assert verdict.policy_version == Policy.load("workplace").version
     finally:
         moderator.close()

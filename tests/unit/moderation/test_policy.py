@@ -36,7 +36,7 @@ def test_bands(score, action):
 
 def test_a_ceiling_caps_the_action():
     policy = Policy.load()
-    assert policy.of(Category.REAL_PERSON).action(1.0) is Action.HOLD
+    assert policy.of(Category.TRADEMARK).action(1.0) is Action.HOLD
     assert policy.of(Category.ARTIST_STYLE).action(1.0) is Action.ALLOW
 
 

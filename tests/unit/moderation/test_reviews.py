@@ -187,3 +187,27 @@ async def test_forgetting_deletes_a_persons_reviews(engine):
     async with engine.begin() as connection:
         await queue.forget("s2", connection)
     assert await queue.pending() == ()
+
+
+async def test_what_follows_from_a_decision_is_written_with_it_or_not_at_all(engine):
+    queue = a_queue(engine)
+    review_id = await open_(queue, kind="image")
+    assert (await queue.of_decision("d1", "image")).id == review_id
+    assert await queue.of_decision("d1", "hold") is None
+
+    async def broken(connection):
+        del connection
+        raise OSError
+
+    with pytest.raises(OSError):  # noqa: PT011 - ours
+        await queue.decide(review_id, outcome="approved", actor="m", reason="", also=broken)
+    assert (await queue.get(review_id)).open
+    seen = []
+
+    async def note(connection):
+        seen.append((await connection.execute(text("SELECT status FROM reviews"))).scalar())
+
+    await queue.decide(review_id, outcome="approved", actor="m", reason="", also=note)
+    with pytest.raises(AlreadyDecidedError):
+        await queue.decide(review_id, outcome="upheld", actor="n", reason="", also=note)
+    assert seen == ["approved"]

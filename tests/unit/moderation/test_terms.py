@@ -87,7 +87,10 @@ def test_a_hit_in_many_views_is_one_hit():
     assert len(a_list("zorble").find(normalize("zorble n0w sóoo g-o-o-d"))) == 1
 
 
-@pytest.mark.parametrize("name", ["lexicon.toml", "minors.toml", "adult.toml", "removal.toml", "people.toml"])
+@pytest.mark.parametrize(
+    "name",
+    ["lexicon.toml", "minors.toml", "adult.toml", "removal.toml", "people.toml", "name_contexts.toml"],
+)
 def test_shipped_lists_load_and_every_entry_has_a_reason(name):
     entries = load_terms(name).entries
     assert entries
