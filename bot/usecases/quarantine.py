@@ -55,8 +55,10 @@ class _Target:
     @property
     def case_id(self) -> str:
         """The same for the same target, so that a repeat changes nothing."""
-        place = f"{self.job_id}/{self.index}" if self.index is not None else f"words of {self.job_id}"
-        return event_id(place, "quarantine")
+        if self.index is not None:
+            return event_id(f"{self.job_id}/{self.index}", "quarantine")
+        spoken = self.job_id or (self.decision.id if self.decision else "")
+        return event_id(f"words of {spoken}", "quarantine")
 
 
 class QuarantineRoom:
