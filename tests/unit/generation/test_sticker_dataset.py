@@ -144,6 +144,14 @@ def test_fetching_without_a_network_names_what_the_command_needs(tmp_path, capsy
     assert [item.file in for_pack for item in PACKAGES] == [item.shipped for item in PACKAGES]
 
 
+def test_a_checked_folder_cannot_be_fetched(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["pictures", "--from", str(tmp_path), "--fetch", "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 2
+    assert "--packages" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_changed_license_or_version_stops_the_build(packages, capsys):
     info = next(packages.glob("noto/**/info.json"))
     info.write_text(json.dumps({"license": {"spdx": "CC-BY-SA-4.0"}}))
