@@ -3,6 +3,7 @@
     python -m generation.sticker.dataset pack --packages FOLDER [--fetch] [--out references.zip]
     python -m generation.sticker.dataset pictures --packages FOLDER [--fetch] --out FOLDER
     python -m generation.sticker.dataset pictures --from FOLDER --out FOLDER
+    python -m generation.sticker.dataset names
 
 --fetch downloads what is not in the folder of packages yet, checked against pinned digests. --from checks an
 existing folder of pictures instead and writes what may be learned from. Which pictures those are says
@@ -30,6 +31,7 @@ from generation.sticker.clipart import draw_clipart, read_clipart
 from generation.sticker.entries import Candidate, Entry, LeftOut
 from generation.sticker.fetch import DEBIAN_MIRROR, PACKAGES, fetch
 from generation.sticker.folder import EDGE, encode, read_folder, write_folder
+from generation.sticker.name_vectors import write_name_vectors
 from generation.sticker.packages import DatasetError, Record, check_license, read_packages
 from generation.sticker.references import PACK, render
 from generation.sticker.screen import reason_to_leave_out
@@ -162,13 +164,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.fetch and not options.packages:
+    if options.command == "pictures" and options.fetch and not options.packages:
         parser.error("--fetch fills a folder of packages: give it with --packages, or leave --fetch out")
     try:
-        if options.fetch:
+        if options.command != "names" and options.fetch:
             drawn = [package for package in PACKAGES if options.command == "pictures" or package.shipped]
             fetch(options.packages, drawn, registry=options.npm_registry, mirror=options.debian_mirror)
-        if options.command == "pack":
+        if options.command == "names":
+            sys.stdout.write(f"{write_name_vectors(sentence_encoder())} names\n")
+        elif options.command == "pack":
             records = list(read_packages(options.packages))
             write_pack(records, options.out, embed=sentence_encoder())
             sys.stdout.write(f"{len(records)} pictures, {options.out.stat().st_size / 1e6:.1f} MB\n")
@@ -191,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     pack = commands.add_parser("pack", help="the reference pack that ships with the model")
+    commands.add_parser("names", help="the vectors of the names in data/things.toml")
     pictures = commands.add_parser("pictures", help="a folder of training pictures")
     either = pictures.add_mutually_exclusive_group(required=True)
     either.add_argument(

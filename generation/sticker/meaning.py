@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from generation.sticker.aliases import aliases, kin
+from generation.sticker.name_vectors import name_vectors
 from generation.sticker.references import References
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
@@ -23,9 +24,7 @@ _MEANT = 0.82  # cosine that leaves no doubt
 _NEAR = 0.6  # cosine from which the nearest title is worth showing
 _NEAR_ASCII = 0.7  # the same for words that may be English: their letters alone make them alike
 _SCALE = 0.6  # score of a match by meaning per cosine
-_BATCH = 64
 _PHRASE = 6  # words of a foreign phrase that are looked for one by one
-_SHORTEST = 4  # letters of a name that is looked for: shorter ones lie near any unknown word
 _NOISE = frozenset(
     ["zzz", "om", "ox", "ewe", "hut", "ng button", "sake", "hamsa", "mate", "jar", "moai", "oden"]
 )
@@ -63,7 +62,10 @@ class Meaning:
         self._title, self._described = vectors.title[rows], vectors.described[rows]
         self._penalty = penalty + np.array([title in _NOISE for title in titles], np.float32)
         self._embed = embed
-        self._named: tuple[tuple[str, ...], Floats] | None = None
+        names, named = name_vectors()
+        known = frozenset(titles)
+        shown = [i for i, name in enumerate(names) if (kin().get(name) or aliases().get(name)) in known]
+        self._names, self._named = [names[i] for i in shown], named[shown]
 
     def find(self, text: str, *, english: Collection[str]) -> Match | None:
         """The title that is nearest in meaning, if it is near enough to be shown.
@@ -86,27 +88,11 @@ class Meaning:
 
     def _nearest(self, asked: Floats) -> Match:
         titles = np.maximum(self._title @ asked, self._described @ asked) - self._penalty
-        names, vectors = self._names()
-        others = vectors @ asked
-        best, other = int(titles.argmax()), int(others.argmax())
-        cosine = float(max(titles[best], others[other]))
-        title, is_kin = self._titles[best], False
-        if others[other] > titles[best]:
-            name = names[other]
+        others = self._named @ asked
+        best = int(titles.argmax())
+        title, cosine, is_kin = self._titles[best], float(titles[best]), False
+        if len(others) and others.max() > cosine:
+            name, cosine = self._names[int(others.argmax())], float(others.max())
             title, is_kin = kin().get(name) or aliases()[name], name in kin()
         known = cosine >= KNOWN_BY_MEANING and not is_kin
         return Match(title=title, score=_SCALE * cosine, known=known, sure=known and cosine >= _MEANT)
-
-    def _names(self) -> tuple[tuple[str, ...], Floats]:
-        """Names of one word and their vectors, made when the first unknown word comes."""
-        if self._named is None:
-            titles = frozenset(self._titles)
-            table = {**kin(), **aliases()}
-            names = tuple(
-                name
-                for name, title in table.items()
-                if title in titles and " " not in name and len(name) > _SHORTEST
-            )
-            parts = [self._embed(names[i : i + _BATCH]) for i in range(0, len(names), _BATCH)]
-            self._named = names, np.concatenate([np.asarray(part, np.float32) for part in parts])
-        return self._named
