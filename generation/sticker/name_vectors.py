@@ -1,6 +1,5 @@
 """The vectors of the names in `data/things.toml`, shipped: the first unknown word is answered at once.
 
-
 Eight bits for each dimension and a scale for each vector keep a cosine to about 0.002.
 """
 
