@@ -14,15 +14,16 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from attribution import merkle, tree
-from attribution.checkpoint import Checkpoint, VerifierKey, open_checkpoint
+from attribution.checkpoint import Checkpoint, VerifierKey
 from attribution.errors import LedgerError, RecordError, VerificationError
-from attribution.record import Entry, parse
+from attribution.record import Entry, EventKind, parse
+from attribution.rotation import Endorsement, KeyChain
 from attribution.tables import leaves, nodes
 
 MAX_PROBLEMS = 1000  # a rewritten ledger would name every leaf
 _CHUNK = 1000
 
-Kind = Literal["altered", "missing", "reordered", "extra", "index", "node", "head", "checkpoint"]
+Kind = Literal["altered", "missing", "reordered", "extra", "index", "node", "head", "checkpoint", "key"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +54,7 @@ class AuditReport:
 class _Audit:
     """The state of one run."""
 
-    verifiers: Sequence[VerifierKey]
+    chain: KeyChain
     expected: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)  # size -> (which, root)
     problems: list[AuditProblem] = field(default_factory=list)
     suspects: dict[bytes, int] = field(default_factory=dict)  # leaf hash -> place where it does not belong
@@ -65,7 +66,7 @@ class _Audit:
 
     def expect(self, which: str, note: str, kind: Kind) -> Checkpoint | None:
         try:
-            checkpoint = open_checkpoint(note, self.verifiers)
+            checkpoint = self.chain.open(note)
         except VerificationError as error:
             self.report(kind, None, f"{which}: {error}")
             return None
@@ -84,19 +85,18 @@ class _Audit:
 
 
 async def audit(
-    connection: AsyncConnection, *, checkpoints: Sequence[str], verifier_keys: Sequence[str]
+    connection: AsyncConnection, *, checkpoints: Sequence[str], trusted: Sequence[VerifierKey]
 ) -> AuditReport:
     """Check the whole ledger that `connection` reads.
 
     Args:
         connection: one read transaction, so that appends do not move what is read.
         checkpoints: signed notes that were published or handed out, of any age.
-        verifier_keys: the keys that may have signed them and the head.
-
-    Raises:
-        VerificationError: a verifier key is malformed; what is wrong with the ledger is reported, not raised.
+        trusted: keys that may have signed them and the head. The rotations that the ledger recorded lead from
+            any of them to the others. What is wrong is reported, not raised.
     """
-    run = _Audit(verifiers=[VerifierKey.parse(key) for key in verifier_keys])
+    run = _Audit(chain=KeyChain.of(trusted))
+    await _follow_rotations(connection, run, trusted)
     try:
         head = await tree.read_head(connection) or tree.EMPTY
     except LedgerError as error:
@@ -121,6 +121,24 @@ async def audit(
     return AuditReport(
         size=head.tree_size, root_hash=root_hash, checkpoints=run.compared, problems=tuple(run.problems)
     )
+
+
+async def _follow_rotations(connection: AsyncConnection, run: _Audit, trusted: Sequence[VerifierKey]) -> None:
+    """Learn from the leaves which keys followed the trusted ones, and when."""
+    rotations: list[tuple[int, Endorsement]] = []
+    rows = await connection.execute(
+        select(leaves.c.leaf_index, leaves.c.leaf)
+        .where(leaves.c.kind == EventKind.KEY_ROTATED.value)
+        .order_by(leaves.c.leaf_index)
+    )
+    for row in rows:
+        try:
+            found = (row.leaf_index, endorsement_in(parse(row.leaf)))
+            run.chain = KeyChain.of(trusted, [*rotations, found])
+        except (RecordError, VerificationError) as error:
+            run.report("key", row.leaf_index, f"leaf {row.leaf_index} changes the key wrongly: {error}")
+        else:
+            rotations.append(found)
 
 
 async def _walk(connection: AsyncConnection, run: _Audit, head: tree.Head) -> bytes:
@@ -245,3 +263,15 @@ def references(entry: Entry) -> tuple[str | None, str | None]:
         job if isinstance(job, str) and len(job) <= 64 else None,
         image if isinstance(image, str) and len(image) <= 64 else None,
     )
+
+
+def endorsement_in(entry: Entry) -> Endorsement:
+    """What an entry *key rotated* says.
+
+    Raises:
+        VerificationError: it says something else.
+    """
+    endorsement = Endorsement.parse(str(entry.public.get("endorsement", "")))
+    if entry.kind is not EventKind.KEY_ROTATED or entry.id != endorsement.entry_id:
+        raise VerificationError("the entry is not the one that belongs to its endorsement")
+    return endorsement

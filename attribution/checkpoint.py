@@ -103,7 +103,7 @@ class VerifierKey:
         digest, second_plus, encoded = rest.partition("+")
         if not plus or not second_plus:
             raise VerificationError("a verifier key is written name+hash+base64")
-        data = _decode(encoded)
+        data = canonical_base64(encoded)
         if len(data) != 33 or data[:1] != _ED25519:
             raise VerificationError("only Ed25519 verifier keys are known")
         key = cls(name=name, public=data[1:])
@@ -128,21 +128,25 @@ class VerifierKey:
         return True
 
 
-def sign_note(text: str, *, name: str, key: Ed25519PrivateKey) -> str:
-    """Sign a text that ends with a newline.
+def sign_note(text: str, *keys: Ed25519PrivateKey, name: str) -> str:
+    """Sign a text that ends with a newline, once with each key; all have the same name.
 
     Raises:
-        VerificationError: the text or the name cannot stand in a note.
+        VerificationError: the text or the name cannot stand in a note, or there is no key.
     """
     _check_text(text)
-    verifier = VerifierKey.of(name, key)
-    signature = base64.b64encode(verifier.key_hash + key.sign(text.encode())).decode()
-    return f"{text}\n{_PREFIX}{name} {signature}\n"
+    if not 0 < len(keys) <= MAX_SIGNATURES:
+        raise VerificationError(f"a note has 1 to {MAX_SIGNATURES} signatures")
+    lines = []
+    for key in keys:
+        key_hash = VerifierKey.of(name, key).key_hash
+        lines.append(f"{_PREFIX}{name} {base64.b64encode(key_hash + key.sign(text.encode())).decode()}\n")
+    return f"{text}\n{''.join(lines)}"
 
 
-def sign_checkpoint(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
-    """The checkpoint as a note that its own origin signed."""
-    return sign_note(checkpoint.body, name=checkpoint.origin, key=key)
+def sign_checkpoint(checkpoint: Checkpoint, *keys: Ed25519PrivateKey) -> str:
+    """The checkpoint as a note that its own origin signed, with each of its keys."""
+    return sign_note(checkpoint.body, *keys, name=checkpoint.origin)
 
 
 def parse_note(note: str) -> Note:
@@ -178,7 +182,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(
         origin=lines[0],
         tree_size=int(lines[1]),
-        root_hash=_decode(lines[2]),
+        root_hash=canonical_base64(lines[2]),
         extensions=tuple(lines[3:]),
     )
 
@@ -221,7 +225,7 @@ def _signature(line: str) -> NoteSignature:
     if not line.startswith(_PREFIX) or not space:
         raise VerificationError("a signature line is written: em dash, name, base64")
     _check_name(name)
-    data = _decode(encoded)
+    data = canonical_base64(encoded)
     if len(data) <= 4:
         raise VerificationError("a signature is too short")
     return NoteSignature(name=name, key_hash=data[:4], signature=data[4:])
@@ -246,7 +250,12 @@ def _check_unicode(text: str) -> None:
         raise VerificationError("a note must be valid Unicode") from None
 
 
-def _decode(text: str) -> bytes:
+def canonical_base64(text: str) -> bytes:
+    """Decode base64 of the one spelling that encoding gives.
+
+    Raises:
+        VerificationError: it is anything else.
+    """
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):

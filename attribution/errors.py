@@ -91,6 +91,16 @@ class VerificationError(AttributionError):
     code = "verification"
 
 
+class TimestampError(AttributionError):
+    """An outside authority gave no time stamp that holds."""
+
+    code = "timestamp"
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
 class SigningError(AttributionError):
     """An image could not be signed."""
 

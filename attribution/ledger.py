@@ -12,22 +12,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import ColumnElement, bindparam, insert, select
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from attribution import merkle, tree
-from attribution.audit import AuditReport, audit, references
-from attribution.checkpoint import Checkpoint, VerifierKey, sign_checkpoint
-from attribution.errors import LedgerConflictError, LedgerError
+from attribution.audit import references
+from attribution.errors import LedgerConflictError
+from attribution.ledger_reader import LedgerReader, receipt_of
 from attribution.receipt import Receipt
-from attribution.record import Entry, EventKind, Opening, canonical, commit, parse
-from attribution.statements import Statement, insert_rows
-from attribution.tables import checkpoints, leaves
+from attribution.record import Entry, EventKind, canonical, commit, parse
+from attribution.signing import LedgerKeys
+from attribution.statements import insert_rows
+from attribution.tables import leaves
 from attribution.vault import SealedOpening, Vault
-
-_LEAF = Statement(select(leaves.c.leaf, leaves.c.entry_id).where(leaves.c.leaf_index == bindparam("place")))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,36 +38,23 @@ class Prepared:
     named: bool  # the caller chose the id: appending it again is no mistake
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StoredEntry:
-    """An entry and its place in the tree."""
-
-    leaf_index: int
-    leaf: bytes
-    entry: Entry
-
-
-class Ledger:
+class Ledger(LedgerReader):
     """Appends entries and proves them."""
 
     def __init__(
         self,
         engine: AsyncEngine,
         *,
-        signer: Ed25519PrivateKey,
-        origin: str,
+        keys: LedgerKeys,
         vault: Vault,
+        reload_keys: Callable[[], LedgerKeys] | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
     ) -> None:
+        """As `LedgerReader`; `new_id` gives the ids of entries whose callers name none."""
+        super().__init__(engine, keys=keys, vault=vault, reload_keys=reload_keys, now_ms=now_ms)
         self._engine = engine
-        self._reader = engine.execution_options(read_only=True)
-        self._signer = signer
-        self._origin = origin
-        self._vault = vault
-        self._now_ms = now_ms
         self._new_id = new_id
-        self.verifier_key = str(VerifierKey.of(origin, signer))
 
     async def prepare(
         self,
@@ -142,104 +127,29 @@ class Ledger:
                 return await self._append(batch, own)
         return await self._append(batch, connection)
 
-    async def head(self) -> str:
-        """The newest checkpoint, as a signed note."""
-        async with self._reader.connect() as connection:
-            return (await self._head(connection)).note
+    async def record_rotations(self) -> int:
+        """Record the changes of the key that are not in the ledger yet; gives how many there were.
 
-    async def size(self) -> int:
-        """How many entries there are."""
-        async with self._reader.connect() as connection:
-            return (await self._head(connection)).tree_size
-
-    async def publish(self, place: str) -> str:
-        """Note that the newest checkpoint is shown to the public at `place`; gives the checkpoint."""
-        async with self._engine.begin() as connection:
-            head = await self._head(connection)
-            await connection.execute(
-                insert(checkpoints).values(
-                    tree_size=head.tree_size, note=head.note, place=place, published_ms=self._now_ms()
-                )
-            )
-        return head.note
-
-    async def published(self) -> tuple[str, ...]:
-        """Every checkpoint that was published, oldest first."""
-        async with self._reader.connect() as connection:
-            return tuple(await connection.scalars(select(checkpoints.c.note).order_by(checkpoints.c.id)))
-
-    async def prove(self, leaf_index: int, tree_size: int | None = None) -> Receipt:
-        """A receipt for a leaf, against the newest head (None) or an older size of the tree.
+        A rotation that was cut off between the key ring and the ledger is completed by this.
 
         Raises:
-            VerificationError: there is no such leaf in a tree of that size.
-            LedgerError: the tree was never so large, or a stored leaf or node is missing.
+            LedgerError: the ledger was signed with a key that the key ring does not have.
         """
-        async with self._reader.connect() as connection:
-            head = await self._head(connection, tree_size)
-            return await self._prove(connection, leaf_index, head)
-
-    async def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
-        """The proof that the tree of `old_size` is the beginning of the one of `new_size` (None: newest).
-
-        Raises:
-            VerificationError: the sizes are not 0 <= old <= new.
-            LedgerError: the tree was never so large, or a stored node is missing.
-        """
-        async with self._reader.connect() as connection:
-            head = await self._head(connection, new_size)
-            ranges = merkle.consistency_ranges(old_size, head.tree_size)
-            stored = await tree.read_nodes(connection, ranges)
-        return tuple(merkle.range_hash(start, end, stored) for start, end in ranges)
-
-    async def checkpoint(self, tree_size: int) -> str:
-        """The signed checkpoint of the tree when it had this many leaves; errors as `consistency`."""
-        async with self._reader.connect() as connection:
-            return (await self._head(connection, tree_size)).note
-
-    async def entry(self, entry_id: str) -> StoredEntry | None:
-        """The entry with this id."""
-        found = await self._select(leaves.c.entry_id == entry_id)
-        return found[0] if found else None
-
-    async def entries(self, subject: str) -> tuple[StoredEntry, ...]:
-        """A person's entries, oldest first."""
-        return await self._select(leaves.c.subject == subject)
-
-    async def of_job(self, job_id: str) -> tuple[StoredEntry, ...]:
-        """The entries whose public facts name this job, oldest first."""
-        return await self._select(leaves.c.job_id == job_id)
-
-    async def of_image(self, image_id: str) -> tuple[StoredEntry, ...]:
-        """The entries whose public facts name this image, oldest first."""
-        return await self._select(leaves.c.image_id == image_id)
-
-    async def opening(self, entry_id: str) -> Opening | None:
-        """An entry's hidden fields, see `Vault.opening`."""
-        return await self._vault.opening(entry_id)
-
-    async def openings(self, entry_ids: Sequence[str]) -> dict[str, Opening]:
-        """The hidden fields of many entries, see `Vault.openings`."""
-        return await self._vault.openings(entry_ids)
-
-    async def audit(self, checkpoints: Sequence[str] = (), *, verifier_key: str | None = None) -> AuditReport:
-        """Compute the whole ledger again, see `attribution.audit`.
-
-        Args:
-            checkpoints: notes from outside: published ones, those in receipts.
-            verifier_key: the key to trust; None: this ledger's own.
-        """
-        reader = self._reader
-        if reader.dialect.name == "postgresql":
-            # One snapshot for all statements: appends must not look like surplus leaves.
-            reader = reader.execution_options(isolation_level="REPEATABLE READ")
-        async with reader.connect() as connection, connection.begin():
-            return await audit(
-                connection, checkpoints=checkpoints, verifier_keys=[verifier_key or self.verifier_key]
+        await self.size()  # a key ring that another process rotated is read first
+        recorded = {endorsement.entry_id for _, endorsement in await self.rotations()}
+        missing = [one for one in self._keys.endorsements if one.entry_id not in recorded]
+        for endorsement in missing:
+            await self.append(
+                EventKind.KEY_ROTATED,
+                subject="",
+                public={"endorsement": str(endorsement)},
+                entry_id=endorsement.entry_id,
             )
+        return len(missing)
 
     async def _append(self, batch: Sequence[Prepared], connection: AsyncConnection) -> tuple[Receipt, ...]:
         head = await tree.lock_head(connection)
+        await self._meet(head.note)
         recorded = await self._recorded(batch, connection)
         fresh = [prepared for prepared in batch if prepared.entry.id not in recorded]
         added: dict[str, Receipt] = {}
@@ -252,14 +162,14 @@ class Ledger:
             known.update(growth.nodes)
             try:
                 await self._insert(fresh, head.tree_size, connection)
-                new_head = await tree.write_growth(
-                    connection, growth, self._sign(growth.tree_size, growth.root_hash)
-                )
+                note = self._sign(growth.tree_size, growth.root_hash)
+                new_head = await tree.write_growth(connection, growth, note)
+                self._known_note = note
             except IntegrityError as error:
                 raise LedgerConflictError("another entry stands where this one should go") from error
             for offset, prepared in enumerate(fresh):
                 ranges = merkle.inclusion_ranges(head.tree_size + offset, new_head.tree_size)
-                added[prepared.entry.id] = _receipt(
+                added[prepared.entry.id] = receipt_of(
                     prepared.leaf,
                     prepared.entry.id,
                     leaf_index=head.tree_size + offset,
@@ -312,64 +222,6 @@ class Ledger:
                 if prepared.sealed_opening is not None
             ],
         )
-
-    async def _prove(self, connection: AsyncConnection, leaf_index: int, head: tree.Head) -> Receipt:
-        ranges = merkle.inclusion_ranges(leaf_index, head.tree_size)
-        stored = await tree.read_nodes(connection, ranges)
-        rows = await _LEAF.rows(connection, {"place": leaf_index})
-        if not rows:
-            raise LedgerError(f"leaf {leaf_index} is missing; run `verso ledger audit`")
-        ((leaf, entry_id),) = rows
-        return _receipt(
-            leaf,
-            entry_id,
-            leaf_index=leaf_index,
-            proof=tuple(merkle.range_hash(start, end, stored) for start, end in ranges),
-            head=head,
-        )
-
-    async def _head(self, connection: AsyncConnection, tree_size: int | None = None) -> tree.Head:
-        """The newest head, or the one the tree had at an older size, signed again."""
-        newest = await tree.read_head(connection) or tree.EMPTY
-        size = newest.tree_size if tree_size is None else tree_size
-        if size == newest.tree_size and newest.note:
-            return newest
-        if not 0 <= size <= newest.tree_size:
-            raise LedgerError(f"the ledger has {newest.tree_size} leaves, not {size}")
-        stored = await tree.read_nodes(connection, [(0, size)])
-        frontier = tuple(stored[merkle.node_id(*place)] for place in merkle.range_nodes(0, size))
-        root_hash = merkle.fold(frontier)
-        return tree.Head(
-            tree_size=size, frontier=frontier, root_hash=root_hash, note=self._sign(size, root_hash)
-        )
-
-    def _sign(self, tree_size: int, root_hash: bytes) -> str:
-        return sign_checkpoint(
-            Checkpoint(origin=self._origin, tree_size=tree_size, root_hash=root_hash), self._signer
-        )
-
-    async def _select(self, condition: ColumnElement[bool]) -> tuple[StoredEntry, ...]:
-        async with self._reader.connect() as connection:
-            rows = await connection.execute(
-                select(leaves.c.leaf_index, leaves.c.leaf).where(condition).order_by(leaves.c.leaf_index)
-            )
-            return tuple(
-                StoredEntry(leaf_index=row.leaf_index, leaf=row.leaf, entry=parse(row.leaf)) for row in rows
-            )
-
-
-def _receipt(
-    leaf: bytes, entry_id: str, *, leaf_index: int, proof: tuple[bytes, ...], head: tree.Head
-) -> Receipt:
-    return Receipt(
-        leaf_index=leaf_index,
-        tree_size=head.tree_size,
-        root_hash=head.root_hash,
-        leaf=leaf,
-        inclusion_proof=proof,
-        checkpoint=head.note,
-        entry_id=entry_id,
-    )
 
 
 def _facts(entry: Entry) -> tuple[object, ...]:

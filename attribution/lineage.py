@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from attribution.errors import ErasedError
-from attribution.ledger import Ledger, StoredEntry
+from attribution.ledger import Ledger
+from attribution.ledger_reader import StoredEntry
 from attribution.record import EventKind
 
 Actor = Literal["person", "machine", "moderator", "house"]

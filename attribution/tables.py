@@ -93,6 +93,9 @@ checkpoints = Table(  # heads that were shown to the public
     Column("note", Text, nullable=False),
     Column("place", String(200), nullable=False),  # where it was published
     Column("published_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger),  # when to try it (again); NULL once it is published
+    Column("token", LargeBinary),  # the time stamp, where the place is an authority (RFC 3161)
+    UniqueConstraint("place", "tree_size"),
 )
 
 terms_texts = Table(  # every text that was ever accepted, once

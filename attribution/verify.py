@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -167,7 +166,11 @@ def _image_signer(data: bytes, report: CredentialReport, trust: str | None) -> t
     roots = _certificates(trust)
     if roots and credentials.read(data, trusted_roots=roots).trusted:
         return True, f"{report.signer}, under a root certificate that you trust"
-    for key in standalone.trusted_keys(trust):
+    try:
+        keys = standalone.endorsed_keys(standalone.trusted_keys(trust), standalone.endorsements(trust))
+    except standalone.FailedError as failure:
+        return False, f"the trust file does not hold: {failure}"
+    for key in sorted(keys):
         if _endorsed(data, VerifierKey.parse(key)):
             return True, f"{report.signer}, under a root that the trusted key {key} endorsed"
     return False, f"nothing in the trust file vouches for {report.signer!r}"
@@ -175,15 +178,7 @@ def _image_signer(data: bytes, report: CredentialReport, trust: str | None) -> t
 
 def _certificates(trust: str) -> bytes:
     """The readable PEM certificates in a text, and nothing else of it."""
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    found = b""
-    for block in trust.split(begin)[1:]:
-        try:
-            pem = f"{begin}{block.partition(end)[0]}{end}\n".encode()
-            found += x509.load_pem_x509_certificate(pem).public_bytes(Encoding.PEM)
-        except ValueError:
-            continue
-    return found
+    return b"".join(one.public_bytes(Encoding.PEM) for one in standalone.trusted_certificates(trust))
 
 
 def _endorsed(data: bytes, key: VerifierKey) -> bool:

@@ -9,24 +9,29 @@ import contextlib
 import dataclasses
 import functools
 import importlib.metadata
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.acceptance import Acceptances
 from attribution.credentials import Credentials, endorse_root, root_of
+from attribution.errors import TimestampError
 from attribution.evidence import EvidenceRoom
 from attribution.gallery import Gallery
+from attribution.key_index import load_ledger_keys
 from attribution.keys import KeyRing
 from attribution.ledger import Ledger
 from attribution.licenses import LicenseCatalog
 from attribution.lookup import Lookup
+from attribution.publications import Publications
 from attribution.releases import Releases
+from attribution.timestamp import TimestampAuthority
 from attribution.vault import Vault
 from bot.database import open_database
 from bot.errors import ConfigurationError
 from bot.handle import Conversation
+from bot.moderators import Moderators
 from bot.notices import Notices
 from bot.platforms.base import Platform
 from bot.posts import Posts
@@ -36,6 +41,7 @@ from bot.settings import Settings
 from bot.usecases.account import Accounts
 from bot.usecases.deliver import Courier
 from bot.usecases.digest import Digest
+from bot.usecases.dry_run import DryRun
 from bot.usecases.evidence import Evidence
 from bot.usecases.finish import Finisher
 from bot.usecases.image_check import ImageCheck
@@ -44,6 +50,7 @@ from bot.usecases.iterate import Iterate
 from bot.usecases.lookup import WhoMade
 from bot.usecases.policies import Policies
 from bot.usecases.protect import Protect, fingerprint
+from bot.usecases.publish import Publisher
 from bot.usecases.quarantine import QuarantineRoom
 from bot.usecases.quota import Quota
 from bot.usecases.replay import Replay
@@ -82,6 +89,8 @@ class App:
     keys: KeyRing
     vault: Vault
     ledger: Ledger
+    publications: Publications
+    publisher: Publisher
     licenses: LicenseCatalog
     acceptances: Acceptances
     releases: Releases
@@ -133,16 +142,48 @@ def channels_of(settings: Settings) -> dict[str, str]:
     Raises:
         ConfigurationError: an item is not platform:workspace:channel.
     """
-    channels = {}
-    for item in settings.moderator_channels:
-        workspace, _, channel = item.rpartition(":")
-        if workspace.count(":") != 1 or not channel:
+    return dict(_channel(item, "VERSO_MODERATOR_CHANNELS") for item in settings.moderator_channels)
+
+
+def _channel(item: str, setting: str) -> tuple[str, str]:
+    workspace, _, channel = item.rpartition(":")
+    if workspace.count(":") != 1 or not channel:
+        raise ConfigurationError(
+            f"{item!r} is not platform:workspace:channel, such as slack:T012:C345", setting=setting
+        )
+    return workspace, channel
+
+
+def publisher_of(
+    settings: Settings, publications: Publications, *, platforms: Mapping[str, Platform]
+) -> Publisher:
+    """What shows checkpoints to the public, as the settings say.
+
+    Raises:
+        ConfigurationError: a channel is not platform:workspace:channel, or the authority cannot be used.
+    """
+    authority = None
+    if settings.ledger.timestamp_url:
+        roots = settings.ledger.timestamp_roots
+        try:
+            text = roots.read_text(encoding="ascii") if roots else ""
+            authority = TimestampAuthority(settings.ledger.timestamp_url, roots=text)
+        except (OSError, ValueError, TimestampError) as error:
             raise ConfigurationError(
-                f"{item!r} is not platform:workspace:channel, such as slack:T012:C345",
-                setting="VERSO_MODERATOR_CHANNELS",
-            )
-        channels[workspace] = channel
-    return channels
+                f"the time-stamping authority cannot be used: {error}",
+                setting="VERSO_LEDGER__TIMESTAMP_ROOTS",
+            ) from error
+    return Publisher(
+        publications,
+        file=settings.checkpoints_file,
+        channels={
+            item: _channel(item, "VERSO_LEDGER__PUBLISH_CHANNELS")
+            for item in sorted(settings.ledger.publish_channels)
+        },
+        platforms=platforms,
+        authority=authority,
+        period_ms=round(settings.ledger.publish_hours * 3_600_000),
+    )
 
 
 def catalog_of(settings: Settings) -> Catalog:
@@ -154,10 +195,9 @@ def catalog_of(settings: Settings) -> Catalog:
 async def open_moderator(settings: Settings, *, policy_path: Path | None) -> AsyncIterator[Moderator]:
     """Moderation alone, for dry runs: no database, no keys."""
     policy = Policy.load(policy_path) if policy_path else policy_of(settings)
-    moderator = Moderator.open(policy, embed=SentenceEncoder().embed)
+    moderator = Moderator.open(policy, embed=SentenceEncoder().embed, fingerprint=fingerprint)
     try:
-        await moderator.warm()
-        yield moderator
+        yield moderator  # rules are loaded with the first prompt or picture, whichever comes
     finally:
         moderator.close()
 
@@ -193,6 +233,7 @@ async def open_app(settings: Settings, *, platforms: Sequence[Platform] = ()) ->
             encoder=encoder,
             platforms=platforms,
         )
+        await app.ledger.record_rotations()
         await app.policies.enter()
         yield app
     finally:
@@ -212,7 +253,13 @@ def _build(
 ) -> App:
     catalog, licenses = catalog_of(settings), LicenseCatalog.load()
     vault = Vault(database, vault_key=keys.vault_key, lookup_key=keys.lookup_key)
-    ledger = Ledger(database, signer=keys.ledger_signer, origin=keys.origin, vault=vault)
+    ledger = Ledger(
+        database,
+        keys=keys.ledger,
+        vault=vault,
+        reload_keys=functools.partial(load_ledger_keys, settings.keys_dir),
+    )
+    publications = Publications(database)
     acceptances = Acceptances(database, ledger=ledger)
     releases = Releases(database, ledger=ledger, vault=vault)
     # The ledger's key vouches for the credentials' root: one published key is enough to trust both.
@@ -336,16 +383,49 @@ def _build(
     room = EvidenceRoom(
         database,
         ledger=ledger,
+        publications=publications,
         vault=vault,
         releases=releases,
-        signer=keys.ledger_signer,
         get_blob=blobs.get,
     )
     who_made = WhoMade(lookup=lookup, releases=releases, vault=vault, ledger=ledger)
+    protect = Protect(
+        protections=protections, takedowns=takedowns, gallery=gallery, vault=vault, ledger=ledger
+    )
+    digest = Digest(
+        moderator=moderator,
+        decisions=decisions,
+        reviews=reviews,
+        takedowns=takedowns,
+        vault=vault,
+        notices=Notices(database),
+        platforms=by_name,
+        channels=channels_of(settings),
+    )
+    policies = Policies(
+        load=functools.partial(policy_of, settings),
+        moderator=moderator,
+        strikes=strikes,
+        replies=replies,
+        log=PolicyLog(database),
+        ledger=ledger,
+    )
+    moderators = Moderators(
+        reviews=review_room,
+        dry_run=DryRun(moderator),
+        protect=protect,
+        take_down=take_down,
+        quarantine=quarantine,
+        digest=digest,
+        policies=policies,
+        courier=courier,
+        replies=replies,
+    )
     handle = Conversation(
         imagine=imagine,
         iterate=iterate,
         reviews=review_room,
+        moderators=moderators,
         quota=quota,
         who_made=who_made,
         accounts=accounts,
@@ -363,6 +443,8 @@ def _build(
         keys=keys,
         vault=vault,
         ledger=ledger,
+        publications=publications,
+        publisher=publisher_of(settings, publications, platforms=by_name),
         licenses=licenses,
         acceptances=acceptances,
         releases=releases,
@@ -379,30 +461,12 @@ def _build(
         imagine=imagine,
         iterate=iterate,
         review_room=review_room,
-        protect=Protect(
-            protections=protections, takedowns=takedowns, gallery=gallery, vault=vault, ledger=ledger
-        ),
+        protect=protect,
         take_down=take_down,
         withheld=withheld,
         quarantine=quarantine,
-        digest=Digest(
-            moderator=moderator,
-            decisions=decisions,
-            reviews=reviews,
-            takedowns=takedowns,
-            vault=vault,
-            notices=Notices(database),
-            platforms=by_name,
-            channels=channels_of(settings),
-        ),
-        policies=Policies(
-            load=functools.partial(policy_of, settings),
-            moderator=moderator,
-            strikes=strikes,
-            replies=replies,
-            log=PolicyLog(database),
-            ledger=ledger,
-        ),
+        digest=digest,
+        policies=policies,
         replay=Replay(decisions=decisions, ledger=ledger),
         accounts=accounts,
         who_made=who_made,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 
@@ -90,6 +90,56 @@ class ReviewCommand:
     reason: str = ""
 
 
+ModerationStep = Literal[
+    "protected",
+    "unprotect",
+    "takedowns",
+    "takedown",
+    "takedown_confirm",
+    "takedown_dismiss",
+    "quarantined",
+    "quarantine",
+    "digest",
+    "policy",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModerationCommand:
+    """A moderator's step beside reviews: lists, take-downs, quarantine, figures, the policies in force.
+
+    `target` is the id that the step is about; of the step "protected" a word to look for.
+    """
+
+    origin: Origin
+    step: ModerationStep
+    target: str = ""
+    only: tuple[str, ...] = ()  # of takedown_confirm: these pictures; empty: all candidates
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProtectCommand:
+    """Protect a name, a mark or a picture, as somebody asked for."""
+
+    origin: Origin
+    kind: Literal["name", "mark", "image"]
+    term: str  # the name or mark; of a picture what it is called
+    requested_by: str
+    reason: str
+    block: bool = False  # refuse, instead of asking a moderator
+    received: str = ""  # when they asked, ISO 8601; empty: now
+    image: bytes | None = field(default=None, repr=False)  # the picture's file
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScreenCommand:
+    """A dry run: what would be decided about these words here. Nothing is recorded."""
+
+    origin: Origin
+    prompt: str
+    negative_prompt: str = ""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CancelCommand:
     """Stop one's own waiting jobs (`job_id` empty: all of mine)."""
@@ -98,7 +148,8 @@ class CancelCommand:
     job_id: str = ""
 
 
-Command = ImagineCommand | ButtonCommand | AskCommand | WhoMadeCommand | ReviewCommand | CancelCommand
+ModeratorsCommand = ReviewCommand | ModerationCommand | ProtectCommand | ScreenCommand
+Command = ImagineCommand | ButtonCommand | AskCommand | WhoMadeCommand | CancelCommand | ModeratorsCommand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +181,7 @@ class Field:
     label: str
     value: str
     url: str = ""
+    at_ms: int | None = None  # a moment before the value, Unix ms: each platform shows it in its own way
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import cast
 
 from attribution.acceptance import Acceptances
 from attribution.errors import AttributionError
 from attribution.licenses import LicenseCatalog
 from attribution.vault import Vault
-from bot import review_replies
+from bot import account_replies, review_replies
 from bot.conversation import (
     AskCommand,
     Button,
@@ -20,12 +18,15 @@ from bot.conversation import (
     Command,
     Field,
     ImagineCommand,
+    ModerationCommand,
+    ProtectCommand,
     Reply,
     ReviewCommand,
-    ReviewStep,
+    ScreenCommand,
     WhoMadeCommand,
 )
 from bot.errors import BotError
+from bot.moderators import Moderators
 from bot.replies import Replies
 from bot.usecases.account import Accounts
 from bot.usecases.deliver import Courier
@@ -35,7 +36,7 @@ from bot.usecases.lookup import WhoMade
 from bot.usecases.outcomes import Accepted, ImagineOutcome
 from bot.usecases.quota import Quota
 from bot.usecases.request import subject_of
-from bot.usecases.review import OUTCOMES, Decided, ReviewRoom
+from bot.usecases.review import ReviewRoom
 from bot.words import duration, when
 from generation.catalog import Catalog
 from generation.errors import GenerationError
@@ -54,6 +55,7 @@ class Conversation:
         imagine: Imagine,
         iterate: Iterate,
         reviews: ReviewRoom,
+        moderators: Moderators,
         quota: Quota,
         who_made: WhoMade,
         accounts: Accounts,
@@ -66,6 +68,7 @@ class Conversation:
         replies: Replies,
     ) -> None:
         self._imagine, self._iterate, self._reviews = imagine, iterate, reviews
+        self._moderators = moderators
         self._quota, self._who_made, self._courier = quota, who_made, courier
         self._accounts, self._licenses, self._acceptances = accounts, licenses, acceptances
         self._queue, self._catalog, self._vault = queue, catalog, vault
@@ -79,8 +82,7 @@ class Conversation:
             "delete": self._delete,
             "whomade": self._made_by,
             "appeal": self._appeal,
-            "review": self._show,
-            **dict.fromkeys(OUTCOMES, self._decide),
+            **moderators.buttons,
         }
 
     async def __call__(self, command: Command) -> Reply:
@@ -102,9 +104,11 @@ class Conversation:
             case CancelCommand():
                 return await self._cancel(command)
             case WhoMadeCommand():
-                return self._replies.who_made(await self._who_made.find(command.image, origin=command.origin))
-            case ReviewCommand():
-                return await self._reviewed(command)
+                return account_replies.who_made(
+                    await self._who_made.find(command.image, origin=command.origin)
+                )
+            case ReviewCommand() | ModerationCommand() | ProtectCommand() | ScreenCommand():
+                return await self._moderators(command)
 
     async def _drawn(self, outcome: ImagineOutcome) -> Reply:
         if isinstance(outcome, Accepted) and outcome.created:
@@ -144,22 +148,11 @@ class Conversation:
         return self._replies.deleted(deleted)
 
     async def _made_by(self, command: ButtonCommand) -> Reply:
-        return self._replies.made_by(await self._who_made.by_id(command.origin, command.target))
+        return account_replies.made_by(await self._who_made.by_id(command.origin, command.target))
 
     async def _appeal(self, command: ButtonCommand) -> Reply:
         outcome = await self._reviews.appeal(command.origin, command.target, text=command.text)
         return review_replies.appealed(outcome)
-
-    async def _show(self, command: ButtonCommand) -> Reply:
-        return await self._reviewed(
-            ReviewCommand(origin=command.origin, step="show", review_id=command.target)
-        )
-
-    async def _decide(self, command: ButtonCommand) -> Reply:
-        step = cast("ReviewStep", command.name)
-        return await self._reviewed(
-            ReviewCommand(origin=command.origin, step=step, review_id=command.target, reason=command.text)
-        )
 
     async def _asked(self, command: AskCommand) -> Reply:
         origin = command.origin
@@ -168,15 +161,15 @@ class Conversation:
             case "quota":
                 return self._replies.quota(await self._quota.state(subject))
             case "models":
-                return self._replies.models(self._catalog)
+                return account_replies.models(self._catalog)
             case "terms":
                 license_ = self._licenses.get(self._catalog.get(None).license_id)
                 accepted = await self._acceptances.of(subject, license_.id, license_.version)
-                return self._replies.terms(
+                return account_replies.terms(
                     license_, accepted_at=when(accepted.accepted_ms) if accepted else None
                 )
             case "history":
-                return self._replies.history(await self._accounts.show(subject))
+                return account_replies.history(await self._accounts.show(subject))
             case "queue":
                 jobs = await self._queue.active(subject)
                 if not jobs:
@@ -191,23 +184,6 @@ class Conversation:
                 return Reply(
                     title="Your requests", text="Oldest first.", fields=tuple(fields), buttons=buttons
                 )
-
-    async def _reviewed(self, command: ReviewCommand) -> Reply:
-        origin = command.origin
-        if command.step == "list":
-            return review_replies.reviews(await self._reviews.pending(origin))
-        if command.step == "show":
-            return review_replies.review(await self._reviews.show(origin, command.review_id))
-        outcome = await self._reviews.decide(
-            origin, command.review_id, step=command.step, reason=command.reason
-        )
-        if isinstance(outcome, Decided):
-            if outcome.accepted is not None and outcome.accepted.created:
-                await self._courier.announce(outcome.accepted.job)
-            # The requester's first reply has long expired: without its token the platform sends a message.
-            requester = replace(outcome.view.command.origin, token="")
-            await self._courier.notify(requester, review_replies.decision_notice(outcome))
-        return review_replies.decided(outcome)
 
 
 def _cancel_button(job_id: str, number: int) -> Button:

@@ -1,21 +1,20 @@
-"""What moderators read about protected lists, take-downs and the day's figures."""
+"""What moderators read about the day's figures, dry runs, policies and what lies in quarantine."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, Literal
 
 from bot.conversation import Field, Reply
 from bot.review_replies import not_moderator
-from bot.usecases.protect import Protected
+from bot.rights_replies import state
+from bot.usecases.dry_run import Screened
 from bot.usecases.review import NotModerator
-from bot.usecases.takedown import TakenDown, overdue
+from bot.usecases.takedown import overdue
 from bot.words import CATEGORY_NAMES, plural, when
 from moderation.policies import PolicyRecord
-from moderation.protected import ProtectedEntry
 from moderation.quarantine import Case
-from moderation.takedowns import Takedown
-from moderation.types import Action, Category
+from moderation.types import Action, Category, Finding
 
 if TYPE_CHECKING:
     from bot.usecases.digest import Alert, Day
@@ -24,108 +23,33 @@ _LISTED: Final = 10
 _ACTIONS: Final = {Action.BLOCK: "blocked", Action.HOLD: "held", Action.ALLOW: "allowed"}
 
 
-def protected(outcome: Protected | NotModerator) -> Reply:
-    """After an entry was added."""
+def screened(outcome: Screened | NotModerator, *, clause: Callable[[Finding], str]) -> Reply:
+    """A dry run: the verdict and every finding, the gravest first; `clause` gives the words of its clause."""
     if isinstance(outcome, NotModerator):
         return not_moderator()
-    entry, takedown = outcome.entry, outcome.takedown
-    looked = f"{outcome.searched} past {plural('picture', outcome.searched)} searched"
-    if takedown is None:
-        found = f"{looked}: none matches."
-    else:
-        count = len(takedown.items)
-        found = (
-            f"{looked}: {count} {plural('candidate', count)} in take-down {takedown.id}, "
-            f"to be decided by {when(takedown.deadline_ms)}."
-        )
+    verdict = outcome.verdict
+    tones: dict[Action, Literal["good", "warning", "bad"]] = {
+        Action.ALLOW: "good",
+        Action.HOLD: "warning",
+        Action.BLOCK: "bad",
+    }
+    findings = sorted(verdict.findings, key=lambda one: (-one.action, -one.score))
     return Reply(
-        title=f"Protected: {entry.term}",
-        text=f"Entry {entry.id} ({entry.kind}, {entry.action.name.lower()}) counts from now on. {found}",
-        tone="good",
-    )
-
-
-def entries(outcome: Sequence[ProtectedEntry] | NotModerator) -> Reply:
-    """The protected list."""
-    if isinstance(outcome, NotModerator):
-        return not_moderator()
-    if not outcome:
-        return Reply(text="Nothing is protected.")
-    return Reply(
-        title=f"{len(outcome)} protected",
-        text="Oldest first.",
+        title=f"Dry run: {_ACTIONS[verdict.action]}",
+        text=f"Policy {outcome.policy}, {verdict.policy_version[:16]}. Nothing was recorded.",
         fields=tuple(
             Field(
-                label=f"{entry.id} ({entry.kind}, {entry.action.name.lower()}, {entry.workspace_id})",
-                value=(
-                    f"{entry.term}; asked by {entry.requested_by} on {when(entry.created_ms)}: {entry.reason}"
-                ),
+                label=f"{CATEGORY_NAMES[one.category]}: {_ACTIONS[one.action]}",
+                value=f"rule {one.rule}, score {one.score:.2f}" + (f"; {words}" if words else ""),
             )
-            for entry in outcome
+            for one, words in [(one, clause(one)) for one in findings[:_LISTED]]
         ),
+        tone=tones[verdict.action],
     )
 
 
-def unprotected(outcome: ProtectedEntry | NotModerator) -> Reply:
-    """After an entry was removed."""
-    if isinstance(outcome, NotModerator):
-        return not_moderator()
-    return Reply(text=f"{outcome.term} is no longer protected.", tone="good")
-
-
-def takedowns(outcome: Sequence[Takedown] | NotModerator) -> Reply:
-    """What is to be taken down, the overdue first."""
-    if isinstance(outcome, NotModerator):
-        return not_moderator()
-    if not outcome:
-        return Reply(text="No take-down waits.", tone="good")
-    late = sum(map(overdue, outcome))
-    return Reply(
-        title=f"{len(outcome)} {plural('take-down', len(outcome))}",
-        text=f"{late} overdue." if late else "None is overdue.",
-        fields=tuple(
-            Field(
-                label=f"{takedown.id} ({_state(takedown)})",
-                value=f"asked by {takedown.requested_by}: {takedown.reason}",
-            )
-            for takedown in outcome
-        ),
-        tone="bad" if late else "neutral",
-    )
-
-
-def takedown(outcome: Takedown | NotModerator) -> Reply:
-    """One take-down with its pictures."""
-    if isinstance(outcome, NotModerator):
-        return not_moderator()
-    return Reply(
-        title=f"Take-down {outcome.id} ({_state(outcome)})",
-        text=f"Asked by {outcome.requested_by} on {when(outcome.created_ms)}: {outcome.reason}",
-        fields=tuple(
-            Field(label=item.image_id, value=f"{item.status}, matched by: {item.why}")
-            for item in outcome.items
-        ),
-    )
-
-
-def taken_down(outcome: TakenDown | NotModerator) -> Reply:
-    """After a moderator confirmed."""
-    if isinstance(outcome, NotModerator):
-        return not_moderator()
-    gone = [item for item in outcome.takedown.items if item.status == "confirmed"]
-    rest = (
-        f" {outcome.elsewhere} identical in other workspaces: the operator can take these down."
-        if outcome.elsewhere
-        else ""
-    )
-    return Reply(
-        text=f"Taken down: {len(gone)} {plural('picture', len(gone))}. Posts are being removed.{rest}",
-        tone="good",
-    )
-
-
-def digest(outcome: Day | NotModerator) -> Reply:
-    """The day's figures for moderators; no prompt and nobody's name."""
+def digest(outcome: Day | NotModerator, alerts: Sequence[Alert] = ()) -> Reply:
+    """The day's figures for moderators; no prompt, and nobody's name but of those with many blocks."""
     if isinstance(outcome, NotModerator):
         return not_moderator()
     late = [one for one in outcome.takedowns if overdue(one)]
@@ -136,10 +60,14 @@ def digest(outcome: Day | NotModerator) -> Reply:
         if any((k, a) == (kind, action) for k, a, _ in outcome.counts)
     ]
     fields += [
-        Field(label=f"Review {one.id} ({one.kind})", value=f"decide by {when(one.deadline_ms)}")
+        Field(label=f"Review {one.id} ({one.kind})", value="decide by then", at_ms=one.deadline_ms)
         for one in sorted(outcome.reviews, key=lambda one: one.deadline_ms)[:_LISTED]
     ]
-    fields += [Field(label=f"Take-down {one.id}", value=_state(one)) for one in outcome.takedowns[:_LISTED]]
+    fields += [
+        Field(label=f"Take-down {one.id}", value=state(one), at_ms=one.deadline_ms if one.open else None)
+        for one in outcome.takedowns[:_LISTED]
+    ]
+    fields += [Field(label="Many blocks", value=_blocked(one)) for one in alerts[:_LISTED]]
     waiting = len(outcome.reviews)
     return Reply(
         title="Moderation: the last 24 hours",
@@ -157,7 +85,7 @@ def alert(outcome: Alert) -> Reply:
     """One person crossed the policy's threshold."""
     return Reply(
         title="Many blocks by one person",
-        text=f"{outcome.name}: {outcome.blocks} blocked requests within {outcome.hours:g} hours.",
+        text=f"{_blocked(outcome)}.",
         private=False,
         tone="warning",
     )
@@ -177,8 +105,8 @@ def policies(outcome: Sequence[PolicyRecord] | NotModerator) -> Reply:
     )
 
 
-def cases(outcome: Sequence[Case] | NotModerator) -> Reply:
-    """What lies in quarantine."""
+def cases(outcome: Sequence[Case] | NotModerator, *, most: int | None = None) -> Reply:
+    """What lies in quarantine: ids and dates; the newest `most` (None: all)."""
     if isinstance(outcome, NotModerator):
         return not_moderator()
     if not outcome:
@@ -191,7 +119,7 @@ def cases(outcome: Sequence[Case] | NotModerator) -> Reply:
                 label=one.id,
                 value=f"{_what(one)} in {one.workspace_id}, since {when(one.created_ms)} by {one.actor}",
             )
-            for one in outcome
+            for one in (outcome[-most:] if most else outcome)
         ),
     )
 
@@ -220,6 +148,23 @@ def case(outcome: Case | NotModerator) -> Reply:
     )
 
 
+def closed_off(outcome: Case | NotModerator) -> Reply:
+    """After a moderator put something into quarantine in a chat: the id of the case, and no more."""
+    if isinstance(outcome, NotModerator):
+        return not_moderator()
+    return Reply(
+        text=(
+            f"Closed off as case {outcome.id}; its post is being removed, and nobody is told. "
+            "The operator decides about a report and exports it, at the terminal."
+        ),
+        tone="good",
+    )
+
+
+def _blocked(one: Alert) -> str:
+    return f"{one.name}: {one.blocks} blocked requests within {one.hours:g} hours"
+
+
 def _what(one: Case) -> str:
     return "a prompt" if one.index is None else "a picture"
 
@@ -233,9 +178,3 @@ def _by_category(outcome: Day, kind: str, action: Action) -> str:
 
 def _most(item: tuple[Category | None, int]) -> tuple[int, str]:
     return -item[1], str(item[0])
-
-
-def _state(takedown: Takedown) -> str:
-    if not takedown.open:
-        return takedown.status
-    return f"{'OVERDUE since' if overdue(takedown) else 'due'} {when(takedown.deadline_ms)}"

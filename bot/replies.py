@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from attribution.errors import AttributionError, ErasedError, LegalHoldError
 from attribution.licenses import License
 from bot.card import DrawnImage, card_fields
 from bot.conversation import Button, Field, ImageFile, Reply
 from bot.errors import BotError, NotFoundError, UsageError
-from bot.usecases.account import AccountView
 from bot.usecases.iterate import Cancelled, Deleted, NotYours
-from bot.usecases.lookup import Found, MadeBy
 from bot.usecases.outcomes import (
     Accepted,
     Blocked,
@@ -32,10 +30,17 @@ from bot.words import (
     shorten,
     when,
 )
-from generation.catalog import Catalog, ModelCard
+from generation.catalog import ModelCard
 from generation.errors import GenerationError, RequestLimitError
 from generation.job import Job
-from moderation.errors import AlreadyDecidedError, ModerationError, ReviewMissingError
+from moderation.errors import (
+    AlreadyDecidedError,
+    ModerationError,
+    ProtectedError,
+    QuarantineError,
+    ReviewMissingError,
+    TakedownError,
+)
 from moderation.policy import Policy
 from moderation.types import Finding, Verdict
 
@@ -106,33 +111,6 @@ class Replies:
         """How far a job is."""
         wait = "" if eta_s is None else f", about {duration(eta_s)} left"
         return f"In the queue: place {place}{wait}" if place else f"Drawing{wait}"
-
-    def history(self, view: AccountView) -> Reply:
-        """The latest events of one's own usage log."""
-        lines = view.lines[-20:]
-        if not lines:
-            return Reply(text="Nothing is recorded of you yet.")
-        return Reply(
-            title="Your usage log",
-            text=f"The latest {len(lines)} of {len(view.lines)} events. The operator can export them all.",
-            fields=tuple(
-                Field(label=when(line.at_ms), value=_event(line.kind, line.private))
-                for line in reversed(lines)
-            ),
-        )
-
-    def terms(self, license_: License, *, accepted_at: str | None) -> Reply:
-        """The terms of the default model, and whether the asker has accepted them."""
-        state = (
-            f"You accepted these terms on {accepted_at}."
-            if accepted_at
-            else "You have not accepted these terms."
-        )
-        return Reply(
-            title=f"Terms: {license_.name}",
-            text=f"{state}\n\n{license_.terms_text}",
-            fields=(Field(label="License", value=license_.name, url=license_.url),),
-        )
 
     def terms_required(self, outcome: TermsRequired) -> Reply:
         """The terms of a model, with Accept and Decline."""
@@ -289,61 +267,9 @@ class Replies:
             return Reply(text="There was nothing of yours to cancel.")
         return Reply(text=f"Cancelled: {outcome.count} {plural('request', outcome.count)}.", tone="good")
 
-    def models(self, catalog: Catalog) -> Reply:
-        """The models that can be asked for."""
-        return Reply(
-            title="Models",
-            text="Name one with the option model.",
-            fields=tuple(
-                Field(label=card.id, value=f"{card.name}: {card.description}")
-                for card in catalog
-                if card.enabled
-            ),
-        )
-
-    def made_by(self, outcome: MadeBy) -> Reply:
-        """The answer to the button under a post."""
-        release = outcome.release
-        return Reply(
-            title="Who made this?",
-            text=(
-                f"Asked for by {outcome.name} on {when(release.created_ms)}, drawn by {release.model_id}. "
-                f"Record {release.image_id}, ledger leaf {release.receipt.leaf_index}."
-            ),
-        )
-
-    def who_made(self, found: Found) -> Reply:
-        """The answer to a found file."""
-        result = found.result
-        if not result.matches:
-            return Reply(
-                text=f"No match among {result.searched} {plural('picture', result.searched)} made here."
-            )
-        fields = tuple(
-            Field(
-                label=f"{match.confidence.capitalize()} match: {name}",
-                value=(
-                    f"Picture {match.image_id}; evidence: {', '.join(match.evidence)}"
-                    + (
-                        f"; false matches at most {match.false_match_rate:.2g}"
-                        if match.false_match_rate
-                        else ""
-                    )
-                ),
-            )
-            for match, name in zip(result.matches, found.requesters, strict=True)
-        )
-        return Reply(title="Who made this?", text="Found in the record:", fields=fields)
-
     def explain(self, error: Exception) -> Reply:
         """Words for a failure; anything unknown is our own fault, and says so."""
         return Reply(text=sentence(error), tone="bad")
-
-
-def _event(kind: str, private: Mapping[str, str]) -> str:
-    words = kind.replace("_", " ")
-    prompt = private.get("prompt")
-    return f"{words}: {shorten(prompt, 120)}" if prompt else words
 
 
 def sentence(error: Exception) -> str:
@@ -362,6 +288,8 @@ def sentence(error: Exception) -> str:
             return "This person's data were erased."
         case LegalHoldError():
             return "A disputed picture keeps this record for now; it can be erased when the dispute is over."
+        case ProtectedError(reason=reason) | TakedownError(reason=reason) | QuarantineError(reason=reason):
+            return f"{reason[:1].upper()}{reason[1:]}."
         case UsageError() | BotError() | ModerationError() | AttributionError() | GenerationError():
             return str(error)
         case _:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.conversation import Button, Field, ImageFile, Reply
 from bot.usecases.review import Appealed, Decided, NotModerator, ReviewList, ReviewView
-from bot.words import plural, shorten, when
+from bot.words import MODERATORS_ONLY, plural, shorten, when
 
 
 def appealed(outcome: Appealed) -> Reply:
@@ -130,4 +130,4 @@ def expired_notice(view: ReviewView) -> Reply:
 
 def not_moderator() -> Reply:
     """Told to somebody who may not decide."""
-    return Reply(text="Only moderators can do this.", tone="warning")
+    return Reply(text=MODERATORS_ONLY, tone="warning")

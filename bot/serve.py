@@ -11,6 +11,7 @@ import os
 import time
 from pathlib import Path
 
+from attribution.errors import LedgerError
 from bot import review_replies
 from bot.compose import App
 from bot.platforms.base import Platform
@@ -95,6 +96,7 @@ async def serve(app: App, stop: asyncio.Event, *, engine: bool, platforms: bool 
         tasks.create_task(_reload(app, stop))
         if platforms:
             tasks.create_task(_tell(app, stop))
+            tasks.create_task(_publish(app, stop))
         tasks.create_task(_beat(heartbeat_file(app.settings), stop))
 
 
@@ -171,6 +173,16 @@ async def _tell(app: App, stop: asyncio.Event) -> None:
             requester = dataclasses.replace(view.command.origin, token="")
             await app.courier.notify(requester, review_replies.expired_notice(view))
         await app.digest.send()
+        await _pause(stop, TELL_S)
+
+
+async def _publish(app: App, stop: asyncio.Event) -> None:
+    """Show checkpoints of the ledger to the public when they are due."""
+    while not stop.is_set():
+        try:
+            await app.publisher.send()
+        except LedgerError as error:  # appends say so, too; serving goes on for what does not append
+            log.warning("no checkpoint can be published: %s", error)
         await _pause(stop, TELL_S)
 
 

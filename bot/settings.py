@@ -109,6 +109,16 @@ class EngineSettings(_Section):
     threads: int = Field(default=0, ge=0)  # 0: as many as there are cores
 
 
+class LedgerSettings(_Section):
+    """Where checkpoints are shown to the public, and who dates them."""
+
+    publish_hours: float = Field(default=24, ge=0, le=8760)  # 0: never
+    publish_file: Path | None = None  # None: checkpoints.jsonl in the data folder
+    publish_channels: Names = frozenset()  # platform:workspace:channel
+    timestamp_url: str = ""  # a time-stamping authority (RFC 3161); empty: none
+    timestamp_roots: Path | None = None  # its root certificates, PEM
+
+
 class Settings(BaseSettings):
     """The whole tree; frozen, and secrets print as stars."""
 
@@ -135,6 +145,7 @@ class Settings(BaseSettings):
     catalog: CatalogFile = CatalogFile()
     quota: Quota = Quota()
     engine: EngineSettings = EngineSettings()
+    ledger: LedgerSettings = LedgerSettings()
     moderators: Names = (
         frozenset()
     )  # terminal user names that may decide reviews; empty: whoever has the shell
@@ -157,6 +168,11 @@ class Settings(BaseSettings):
     def blobs_dir(self) -> Path:
         """The folder of the blob store."""
         return Path(self.blobs.url.removeprefix("file://")) if self.blobs.url else self.data_dir / "blobs"
+
+    @property
+    def checkpoints_file(self) -> Path:
+        """The public file of checkpoints."""
+        return self.ledger.publish_file or self.data_dir / "checkpoints.jsonl"
 
     @property
     def keys_dir(self) -> Path:

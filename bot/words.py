@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 
+from bot.conversation import Field
+from bot.errors import UsageError
 from moderation.types import Action, Category, Finding, Verdict
+
+MODERATORS_ONLY = "Only moderators can do this."
+"""Told at the door and by every use case of theirs."""
 
 CATEGORY_NAMES = {
     Category.SEXUAL: "sexual content",
@@ -53,6 +58,27 @@ def awaits_moderator(verdict: Verdict) -> bool:
 def when(ms: int) -> str:
     """A moment, in UTC."""
     return dt.datetime.fromtimestamp(ms / 1000, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def moment_ms(text: str, *, field: str = "received") -> int:
+    """An ISO 8601 moment as Unix milliseconds; without a zone it is UTC.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        moment = dt.datetime.fromisoformat(text.strip())
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        return round(moment.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{text[:40]!r} is no moment such as 2026-03-01T10:00Z.", field=field) from None
+
+
+def dated(field: Field) -> str:
+    """A field's value with its moment, for platforms without a format of their own."""
+    if field.at_ms is None:
+        return field.value
+    return f"{when(field.at_ms)}: {field.value}" if field.value else when(field.at_ms)
 
 
 def iso(ms: int) -> str:

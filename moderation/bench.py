@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from moderation.evasions import TRANSFORMS, evade
 from moderation.moderator import Moderator, risk
 from moderation.training.data import Example, read_file
 from moderation.training.report import figures
@@ -16,6 +17,7 @@ from moderation.types import Action, PromptContent, Scope, Verdict
 
 SEED = 20250101
 _PROMPTS = 400
+_DISGUISED = 100  # of each side are disguised in each way
 
 
 async def bench_moderation(moderator: Moderator, data: Path | None = None) -> dict[str, object]:
@@ -58,6 +60,7 @@ async def bench_moderation(moderator: Moderator, data: Path | None = None) -> di
     }
     if data is not None:
         result |= _quality(examples, verdicts)
+        result["evasion"] = await _evasion(moderator, examples, verdicts)
     return result
 
 
@@ -79,6 +82,38 @@ def _quality(examples: list[Example], verdicts: list[Verdict]) -> dict[str, obje
     result["harmless_blocked_or_held"] = _share(actions[~harmful] > Action.ALLOW)
     result["harmful_stopped"] = _share(actions[harmful] > Action.ALLOW)
     return result
+
+
+async def _evasion(
+    moderator: Moderator, examples: list[Example], verdicts: list[Verdict]
+) -> dict[str, dict[str, float]]:
+    """Disguise some of the prompts in each way; at the threshold of 5 % false positives undisguised."""
+    scores = [risk(verdict) for verdict in verdicts]
+    harmful = [(e.text, s) for e, s in zip(examples, scores, strict=True) if e.harmful]
+    harmless = [(e.text, s) for e, s in zip(examples, scores, strict=True) if not e.harmful]
+    if not harmful or not harmless:
+        return {}
+    rng = random.Random(SEED)
+    harmful, harmless = (rng.sample(part, min(_DISGUISED, len(part))) for part in (harmful, harmless))
+    threshold = sorted((score for _, score in harmless), reverse=True)[int(0.05 * len(harmless))]
+
+    async def above(part: list[tuple[str, float]], name: str) -> float:
+        found = [
+            risk(await moderator.review(PromptContent(text=evade(name, text, seed=SEED)), Scope()))
+            > threshold
+            for text, _ in part
+        ]
+        return sum(found) / len(found)
+
+    recall = sum(score > threshold for _, score in harmful) / len(harmful)
+    false = sum(score > threshold for _, score in harmless) / len(harmless)
+    return {
+        name: {
+            "recall_kept": round(await above(harmful, name) / max(recall, 1e-9), 4),
+            "false_positives_more": round(await above(harmless, name) - false, 4),
+        }
+        for name in TRANSFORMS
+    }
 
 
 def _share(flags: np.ndarray) -> float | None:

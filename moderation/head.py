@@ -8,6 +8,7 @@ that were not trained on (see `head.json`). `moderation.training` makes the file
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ Floats = npt.NDArray[np.float32]
 
 ANY = "any"  # the output that says "harmful, in some category"
 ORDERS = (2, 3, 4, 5)  # lengths of the character n-grams
+#: Whether a person or a mark is real is the name list's to say: they never carry the text as a whole.
+NAMELESS = frozenset({Category.REAL_PERSON, Category.TRADEMARK})
+_BELOW, _GENTLE = 0.49, 0.7  # the highest score of a text as a whole, and how fast it gets there
 _LOG9 = float(np.log(9.0))
 
 
@@ -79,16 +83,23 @@ class Head:
     def scores(self, raw: Floats) -> dict[Category, float]:
         """Put one text's (k,) raw values on the policy's scale.
 
-        Where the text looks harmful in some way, the likeliest category carries that score.
+        Where the text looks harmful in some way, the likeliest category carries that score. Below the point
+        where a moderator looks, a category counts for as much as the text as a whole is doubtful: there the
+        outputs with few examples are less certain than the one that has them all.
         """
         scaled = 1.0 / (
             1.0 + np.exp(-np.clip(_LOG9 * (raw - self.hold_at) / (self.block_at - self.hold_at), -30, 30))
         )
         table = dict(zip(self.labels, (float(value) for value in scaled), strict=True))
         overall = table.pop(ANY, 0.0)
-        scores = {Category(label): value for label, value in table.items()}
-        likeliest = max(scores, key=lambda category: scores[category])
-        scores[likeliest] = max(scores[likeliest], overall)
+        whole = _BELOW / (1.0 + math.exp(-_GENTLE * float(raw[self.labels.index(ANY)])))
+        scores = {
+            Category(label): value if value >= 0.5 else value * whole for label, value in table.items()
+        }
+        likeliest = max(table, key=lambda label: table[label])
+        carrier = max((label for label in table if label not in NAMELESS), key=lambda label: table[label])
+        carried = max(overall, whole) if carrier == likeliest else whole
+        scores[Category(carrier)] = max(scores[Category(carrier)], carried)
         return scores
 
 
@@ -132,7 +143,7 @@ def _check(head: Head) -> None:
         head.output.shape == (len(head.hidden_bias), count),
         head.bias.shape == head.hold_at.shape == head.block_at.shape == (count,),
         head.ngrams.ndim == 2 and head.ngrams.shape[1] == count and len(head.ngrams) > 0,
-        count > 1 and set(head.labels) <= known,
+        ANY in head.labels and set(head.labels) <= known and bool(set(head.labels) - NAMELESS - {ANY}),
         bool(np.all(head.block_at > head.hold_at)),
     )
     if not all(shapes):

@@ -10,20 +10,21 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from moderation.errors import ModerationError
 from moderation.pictures import PictureError, decode
 from moderation.policy import Policy
+from moderation.pools import Pools
 from moderation.protected import NOTHING, Fingerprint, ProtectedList
-from moderation.rules import RULES, open_rule
-from moderation.rules.base import Context, Embed, Rule, Tools
+from moderation.rules import RULES, SLOW_RULES, judges, lacking, open_rule, require
+from moderation.rules.base import Context, Embed, NearCopy, Rule, Tools
 from moderation.types import Action, Category, Content, Finding, ImageContent, PromptContent, Scope, Verdict
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 UNCHECKED = "house/unchecked"
+SAMPLES: tuple[Content, ...] = (  # what a rule is tried on before it counts as loaded
+    PromptContent(text="a red apple on a blue plate", negative="blurry"),
+    ImageContent(pixels=np.add.outer(np.arange(32), 7 * np.arange(96)).astype(np.uint8).reshape(32, 32, 3)),
+)
+_DECODING = "decoding"  # the lane of files that are not pictures yet
+_DECODE_S = 10.0  # seconds; the largest picture within the limits takes two
 
 Protected = Callable[[str], Awaitable[ProtectedList]]  # workspace id -> its list as it is now
 
@@ -38,8 +45,8 @@ Protected = Callable[[str], Awaitable[ProtectedList]]  # workspace id -> its lis
 class Moderator:
     """Screens prompts and pictures under one policy; build it with `open`.
 
-    At most `workers` reviews run at once, each rule on a thread of its own, so that a rule's time
-    is its own and never the time it waited.
+    At most `workers` prompts and as many pictures are reviewed at once. Prompts have threads of their own,
+    and so has each rule that reads pictures: a rule's time is its own and never the time it waited.
     """
 
     def __init__(
@@ -55,11 +62,10 @@ class Moderator:
         self._protected = protected
         self._names = tuple(names)
         self._tools = tools
-        self._workers = max(1, workers)
-        self._pool = self._new_pool()
-        self._slots = asyncio.Semaphore(self._workers)
+        workers = max(1, workers)
+        self._pools = Pools(workers)
+        self._slots = {is_picture: asyncio.Semaphore(workers) for is_picture in (False, True)}
         self._rules: dict[str, Rule] = {}
-        self._warm = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -73,6 +79,7 @@ class Moderator:
         data: Path | None = None,
         protected: Protected | None = None,
         fingerprint: Fingerprint | None = None,
+        near_copy: NearCopy | None = None,
     ) -> Self:
         """Build a moderator; nothing is loaded until the first review or `warm`.
 
@@ -84,8 +91,13 @@ class Moderator:
             data: a folder whose word lists replace the shipped ones.
             protected: gives the list of a workspace; None: nothing is protected.
             fingerprint: PDQ hashes of a picture, for protected pictures.
+            near_copy: compares a picture with what its model was trained on; None: nobody does.
+
+        Raises:
+            PolicyError: the policy demands a rule that something is lacking for.
         """
-        tools = Tools(embed=embed, data=data, fingerprint=fingerprint)
+        require(policy)
+        tools = Tools(embed=embed, data=data, fingerprint=fingerprint, near_copy=near_copy)
         return cls(policy, names=rules, tools=tools, workers=workers, protected=protected)
 
     @property
@@ -93,40 +105,78 @@ class Moderator:
         """The policy in force."""
         return self._policy
 
+    @property
+    def off(self) -> Mapping[str, str]:
+        """The rules that the policy would let run but cannot, and what to install for each."""
+        names = [name for name in self._names if self._policy.runs(name)]
+        return {name: needed for name in names if (needed := lacking(name)) is not None}
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The rules that run under the policy in force; `warm` loads them."""
+        return self._wanted(self._policy)
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """The rules that are loaded."""
+        return tuple(self._rules)
+
     def use(self, policy: Policy) -> None:
-        """Put another policy in force for reviews that start from now on."""
+        """Put another policy in force for reviews that start from now on.
+
+        Raises:
+            PolicyError: it demands a rule that something is lacking for; the old one stays in force.
+        """
+        require(policy)
         self._policy = policy
 
-    async def warm(self) -> None:
-        """Load every rule and run each once, without a time limit."""
-        await asyncio.get_running_loop().run_in_executor(None, self._load)
+    async def warm(self, *samples: Content) -> None:
+        """Load every rule that is on and run each once, without a time limit.
+
+        Args:
+            samples: only the rules that judge one of these are loaded; none given: all.
+        """
+        await asyncio.get_running_loop().run_in_executor(None, self._load, self._policy, samples or SAMPLES)
 
     async def review(self, content: Content, scope: Scope) -> Verdict:
         """Judge a prompt or a decoded picture; a failing rule holds, nothing raises for content."""
-        if not self._warm:
-            await self.warm()
-        async with self._slots:
+        if not all(name in self._rules for name in self._wanted(self._policy) if judges(name, content)):
+            await self.warm(*(sample for sample in SAMPLES if isinstance(content, type(sample))))
+        async with self._slots[isinstance(content, ImageContent)]:
             started = time.perf_counter()
             policy = self._policy
             findings: list[Finding] = []
+            times: dict[str, float] = {}
             context = Context(policy, protected=await self._protected_in(scope, policy, findings))
-            for name in self._names:
-                findings += await self._run(name, content, scope, context)
-            return _join(findings, policy, scope, started)
+            for name in self._wanted(policy):
+                if judges(name, content):
+                    begun = time.perf_counter()
+                    findings += await self._run(name, content, scope, context)
+                    times[name] = (time.perf_counter() - begun) * 1e3
+            return replace(_join(findings, policy, scope, started), rule_ms=MappingProxyType(times))
 
     async def review_file(self, data: bytes, scope: Scope, *, prompt: str = "") -> Verdict:
-        """Judge a picture file; one that cannot be decoded within the limits is held."""
+        """Judge a picture file, such as an upload; one that cannot be decoded within the limits is held."""
         started = time.perf_counter()
+        pool = self._pools.of(_DECODING)
+        future = asyncio.get_running_loop().run_in_executor(pool, decode, data)
         try:
-            pixels = await asyncio.get_running_loop().run_in_executor(None, decode, data)
-        except PictureError:
+            pixels = await asyncio.wait_for(asyncio.shield(future), _DECODE_S)
+        except (PictureError, TimeoutError) as error:
+            if isinstance(error, TimeoutError):
+                future.add_done_callback(_forget)
+                self._pools.abandon(_DECODING, pool)
             finding = _unchecked("picture", Category.SEXUAL, self._policy, advice="unreadable_image")
             return _join([finding], self._policy, scope, started)
         return await self.review(ImageContent(pixels=pixels, prompt=prompt), scope)
 
     def close(self) -> None:
         """Give the threads back; a rule that still runs is not waited for."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pools.close()
+
+    def _wanted(self, policy: Policy) -> tuple[str, ...]:
+        """The rules that run: those that are on, but for optional ones that something is lacking for."""
+        return tuple(name for name in self._names if policy.runs(name) and lacking(name) is None)
 
     async def _protected_in(self, scope: Scope, policy: Policy, findings: list[Finding]) -> ProtectedList:
         """The workspace's protected list; where it cannot be read, a finding that holds is added."""
@@ -143,14 +193,15 @@ class Moderator:
         rule = self._rules.get(name)
         if rule is None:  # could not be loaded
             return (_unchecked(name, Category.EVASION, context.policy),)
-        pool = self._pool
+        lane = name if isinstance(content, ImageContent) or name in SLOW_RULES else "prompt"
+        pool, limit_s = self._pools.of(lane), context.policy.timeout_of(name)
         future = asyncio.get_running_loop().run_in_executor(pool, rule.check, content, scope, context)
         try:
-            found = await asyncio.wait_for(asyncio.shield(future), context.policy.rule_timeout_s)
+            found = await asyncio.wait_for(asyncio.shield(future), limit_s)
         except TimeoutError:
-            _LOG.warning("rule %s took longer than %s s", name, context.policy.rule_timeout_s)
+            _LOG.warning("rule %s took longer than %s s", name, limit_s)
             future.add_done_callback(_forget)
-            self._abandon(pool)
+            self._pools.abandon(lane, pool)
         except Exception as error:  # noqa: BLE001 - whatever a rule raises, the content is held
             _LOG.warning(
                 "rule %s failed: %s", name, type(error).__name__
@@ -161,37 +212,23 @@ class Moderator:
             _LOG.warning("rule %s answered with something that is no finding", name)
         return (_unchecked(name, rule.category, context.policy),)
 
-    def _abandon(self, pool: ThreadPoolExecutor) -> None:
-        """Leave a pool with a hanging thread behind, so that the next review has a thread of its own."""
+    def _load(self, policy: Policy, samples: Sequence[Content]) -> None:
         with self._lock:
-            if self._pool is pool:
-                self._pool = self._new_pool()
-        pool.shutdown(wait=False)
-
-    def _new_pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._workers, thread_name_prefix="moderation")
-
-    def _load(self) -> None:
-        with self._lock:
-            scope, context = Scope(), Context(self._policy)
-            samples = (
-                PromptContent(text="a red apple on a blue plate", negative="blurry"),
-                ImageContent(pixels=np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)),
-            )
-            for name in self._names:
-                if name in self._rules:
+            scope, context = Scope(), Context(policy)
+            for name in self._wanted(policy):
+                if name in self._rules or not any(judges(name, sample) for sample in samples):
                     continue
                 try:
                     rule = open_rule(name, self._tools)
-                    for sample in samples:
-                        rule.check(sample, scope, context)
+                    for sample in SAMPLES:
+                        if judges(name, sample):
+                            rule.check(sample, scope, context)
                 except ModerationError as error:  # names a file or a model, never content
                     _LOG.error("rule %s cannot be loaded, everything is held: %s", name, error)
                 except Exception as error:  # noqa: BLE001 - whatever it was, everything is held
                     _LOG.error("rule %s cannot be loaded: %s", name, type(error).__name__)
                 else:
                     self._rules[name] = rule
-            self._warm = len(self._rules) == len(self._names)
 
 
 def risk(verdict: Verdict) -> float:
@@ -256,7 +293,7 @@ def _unchecked(rule: str, category: Category, policy: Policy, *, advice: str = "
     )
 
 
-def _forget(future: asyncio.Future[tuple[Finding, ...]]) -> None:
+def _forget(future: asyncio.Future[Any]) -> None:
     """Take note of a late failure, so that it is not reported as never retrieved."""
     if not future.cancelled():
         future.exception()

@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 from moderation.errors import PolicyError
 from moderation.policy_file import Table, parse
+from moderation.rule_policy import RulePolicy, default_rules, read_rules, rules_content
 from moderation.types import Action, Category, Finding
 
 PRESETS = ("community", "workplace")
@@ -35,6 +36,7 @@ _TOP_KEYS = (
     "appeal_hours",
     "category",
     "clause",
+    "rule",
     "strikes",
     "alerts",
 )
@@ -97,6 +99,7 @@ class Policy:
     categories: Mapping[Category, CategoryPolicy]
     age_restricted: Mapping[Category, CategoryPolicy] = field(default_factory=dict)  # overrides there
     clauses: Mapping[str, ClauseText]
+    rules: Mapping[str, RulePolicy] = field(default_factory=default_rules)  # of pictures, by name
     strikes: StrikePolicy = field(default_factory=StrikePolicy)
     alerts: AlertPolicy = field(default_factory=AlertPolicy)
     rule_timeout_s: float = 2.0
@@ -158,6 +161,14 @@ class Policy:
             return self.age_restricted[category]
         return self.categories[category]
 
+    def runs(self, rule: str) -> bool:
+        """Whether a rule is switched on; rules that read prompts cannot be switched off."""
+        return rule not in self.rules or self.rules[rule].on
+
+    def timeout_of(self, rule: str) -> float:
+        """Seconds that a rule may take."""
+        return self.rules[rule].timeout_s if rule in self.rules else self.rule_timeout_s
+
     def finding(
         self, *, rule: str, category: Category, score: float, age_restricted: bool = False
     ) -> Finding:
@@ -217,6 +228,7 @@ def _build(cls: type[Policy], layers: list[Table], path: str) -> Policy:
         categories=MappingProxyType(categories),
         age_restricted=MappingProxyType(restricted),
         clauses=MappingProxyType(clauses),
+        rules=read_rules(layers),
         strikes=strikes,
         alerts=alerts,
         rule_timeout_s=timeout,
@@ -343,6 +355,7 @@ def _content(policy: Policy) -> str:
         "categories": {str(c): part(p) for c, p in policy.categories.items()},
         "age_restricted": {str(c): part(p) for c, p in policy.age_restricted.items()},
         "clauses": {c.id: [c.title, c.text, c.source] for c in policy.clauses.values()},
+        "rules": rules_content(policy.rules),
         "strikes": [policy.strikes.per_timeout, policy.strikes.decay_days, *policy.strikes.timeouts_s],
         "alerts": [policy.alerts.blocks, policy.alerts.hours],
         "rule_timeout_s": policy.rule_timeout_s,

@@ -29,6 +29,10 @@ class Table:
             if key not in keys:
                 raise self.error(key, f"unknown key (known here: {', '.join(keys)})")
 
+    def has(self, key: str) -> bool:
+        """Whether the file says something about `key`."""
+        return key in self._values
+
     def text(self, key: str, default: str | None = None) -> str:
         """Return a string; without a default it must be there and not be empty."""
         value = self._values.get(key, default)

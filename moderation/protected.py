@@ -38,6 +38,7 @@ class ProtectedEntry:
     reason: str
     actor: str  # the moderator's pseudonym
     created_ms: int
+    keypoints: bytes | None = None  # of an image: `KeyPoints.to_bytes`
 
     @property
     def category(self) -> Category:
@@ -68,6 +69,11 @@ class ProtectedList:
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+    @property
+    def parts(self) -> tuple[ProtectedEntry, ...]:
+        """The pictures that are protected in parts, too."""
+        return tuple(entry for entry in self._images if entry.keypoints)
 
     @property
     def has_images(self) -> bool:

@@ -44,12 +44,18 @@ class Protections:
         kind: Kind,
         term: str,
         pdq: bytes | None = None,
+        keypoints: bytes | None = None,
         action: Action = Action.HOLD,
         requested_by: str,
         reason: str,
         actor: str,
+        entry_id: str | None = None,
     ) -> ProtectedEntry:
         """Protect a name, a mark, or a picture by its 32-byte PDQ hash; it counts from now on.
+
+        `keypoints`: of a picture, `KeyPoints.to_bytes`, so that parts of it are found as well.
+
+        `entry_id`: 16 hex digits of the caller, for an entry that may be added twice by mistake.
 
         Raises:
             ProtectedError: a field is missing, too long, or does not fit the kind.
@@ -57,11 +63,12 @@ class Protections:
         term, requested_by, reason = term.strip(), requested_by.strip(), reason.strip()
         _check(kind, term=term, pdq=pdq, action=action, requested_by=requested_by, reason=reason)
         entry = ProtectedEntry(
-            id=self._new_id(),
+            id=entry_id or self._new_id(),
             workspace_id=workspace_id,
             kind=kind,
             term=term,
             pdq=pdq,
+            keypoints=keypoints if kind == "image" else None,
             action=action,
             requested_by=requested_by,
             reason=reason,
@@ -69,21 +76,23 @@ class Protections:
             created_ms=self._now_ms(),
         )
         async with self._engine.begin() as connection:
-            await connection.execute(
-                protected.insert().values(
-                    id=entry.id,
-                    workspace_id=workspace_id,
-                    kind=kind,
-                    term=term,
-                    pdq=pdq.hex() if pdq else None,
-                    action=int(action),
-                    requested_by=requested_by,
-                    reason=reason,
-                    actor=entry.actor,
-                    created_ms=entry.created_ms,
-                )
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            fresh = dialect.insert(protected).values(
+                id=entry.id,
+                workspace_id=workspace_id,
+                kind=kind,
+                term=term,
+                pdq=pdq.hex() if pdq else None,
+                keypoints=entry.keypoints,
+                action=int(action),
+                requested_by=requested_by,
+                reason=reason,
+                actor=entry.actor,
+                created_ms=entry.created_ms,
             )
-            await _changed(connection, workspace_id)
+            fresh = fresh.on_conflict_do_nothing(index_elements=["id"])
+            if await connection.scalar(fresh.returning(protected.c.id)) is not None:
+                await _changed(connection, workspace_id)
         return entry
 
     async def remove(self, entry_id: str, *, actor: str, workspace_id: str | None = None) -> ProtectedEntry:
@@ -172,6 +181,7 @@ def _entry(row: RowMapping) -> ProtectedEntry:
         kind=row["kind"],
         term=row["term"],
         pdq=bytes.fromhex(row["pdq"]) if row["pdq"] else None,
+        keypoints=row["keypoints"],
         action=Action(row["action"]),
         requested_by=row["requested_by"],
         reason=row["reason"],

@@ -111,7 +111,8 @@ protected = Table(  # what rights holders asked a workspace to protect
     Column("workspace_id", String(128), nullable=False),
     Column("kind", String(8), nullable=False),  # name, mark or image
     Column("term", String(200), nullable=False),  # the name or mark; of an image what it is called
-    Column("pdq", String(64)),  # hex; all that is kept of an image
+    Column("pdq", String(64)),  # hex; this and the next are all that is kept of an image
+    Column("keypoints", LargeBinary),  # of an image, so that parts of it are found
     Column("action", Integer, nullable=False),
     Column("requested_by", String(200), nullable=False),
     Column("reason", String(1000), nullable=False),

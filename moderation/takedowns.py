@@ -77,8 +77,12 @@ class Takedowns:
         items: Sequence[Item],
         protected_id: str | None = None,
         received_ms: int | None = None,
+        takedown_id: str | None = None,
     ) -> Takedown:
         """List pictures for a decision; the clock runs from `received_ms` (None: now).
+
+        `takedown_id`: 16 hex digits of the caller, for a request that may be taken in twice by mistake; the
+        second gives what the first has become.
 
         Raises:
             TakedownError: no picture, no requester, or a request from the future.
@@ -88,7 +92,7 @@ class Takedowns:
         if not items or not requested_by.strip() or asked > now:
             raise TakedownError("a take-down needs a picture, somebody who asked, and a time that has passed")
         takedown = Takedown(
-            id=self._new_id(),
+            id=takedown_id or self._new_id(),
             workspace_id=workspace_id,
             protected_id=protected_id,
             requested_by=requested_by[:200],
@@ -101,9 +105,12 @@ class Takedowns:
         )
         values = {name: getattr(takedown, name) for name in _COLUMNS}
         async with self._engine.begin() as connection:
-            await connection.execute(takedowns.insert().values(values))
-            await _put(connection, takedown.id, items)
-        return takedown
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            fresh = dialect.insert(takedowns).values(values).on_conflict_do_nothing(index_elements=["id"])
+            if await connection.scalar(fresh.returning(takedowns.c.id)) is not None:
+                await _put(connection, takedown.id, items)
+                return takedown
+        return await self.get(takedown.id)
 
     async def get(self, takedown_id: str) -> Takedown:
         """One take-down with its pictures.
@@ -217,7 +224,9 @@ class Takedowns:
             .values(status=status, decided_by=actor[:128], decided_ms=self._now_ms())
         )
         if not done.rowcount:
-            raise TakedownError(f"the take-down {takedown_id!r} is not open: it was decided before")
+            known = select(takedowns.c.status).where(takedowns.c.id == takedown_id)
+            outcome = await connection.scalar(known)
+            raise TakedownError(f"the take-down {takedown_id!r} was decided before: {outcome}")
 
 
 _COLUMNS = (

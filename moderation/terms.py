@@ -67,13 +67,13 @@ class TermList:
         for index, entry in enumerate(self.entries):
             for term in _forms(entry):
                 table.setdefault(term, []).append(index)
-        self._by_length: dict[int, list[str]] = {}
+        self._by_shape: dict[tuple[int, str], list[str]] = {}  # length and first letter
         self._table = table
         self._automaton = ahocorasick.Automaton()
         for term, indices in table.items():
             self._automaton.add_word(term, (term, tuple(indices)))
             if " " not in term:
-                self._by_length.setdefault(len(term), []).append(term)
+                self._by_shape.setdefault((len(term), term[0]), []).append(term)
         if table:
             self._automaton.make_automaton()
 
@@ -82,15 +82,20 @@ class TermList:
         if not self._table:
             return ()
         found: dict[tuple[int, str, int], Match] = {}
-        for view in normalized.views:
-            spaced = words(view)
-            for match in self._search(spaced, view.name):
-                found.setdefault((id(match.entry), match.term, match.start), match)
+        excused: set[tuple[int, str, int]] = set()  # by what stands beside them, in the words as written
+        for number, view in enumerate(normalized.views):
+            for match, counts in self._search(words(view), view.name):
+                place = (id(match.entry), match.term, match.start)
+                if counts and place not in excused:
+                    found.setdefault(place, match)
+                elif number == 0:
+                    excused.add(place)
         for match in self._unmask(normalized):
             found.setdefault((id(match.entry), match.term, match.start), match)
         return tuple(found.values())
 
-    def _search(self, view: View, name: str) -> Iterator[Match]:
+    def _search(self, view: View, name: str) -> Iterator[tuple[Match, bool]]:
+        """Every listed term, and whether what stands beside it lets it count."""
         text = view.text
         for last, (term, indices) in self._automaton.iter(text):
             start, end = last + 1 - len(term), last + 1
@@ -98,19 +103,15 @@ class TermList:
                 continue
             for index in indices:
                 entry = self.entries[index]
-                if _counts(entry, text, start, end):
-                    yield Match(
-                        entry=entry,
-                        term=term,
-                        view=name,
-                        start=view.offsets[start],
-                        end=view.offsets[last] + 1,
-                    )
+                match = Match(
+                    entry=entry, term=term, view=name, start=view.offsets[start], end=view.offsets[last] + 1
+                )
+                yield match, _counts(entry, text, start, end)
 
     def _unmask(self, normalized: Normalized) -> Iterator[Match]:
         for masked in normalized.masked:
             pattern = masked.pattern
-            for term in self._by_length.get(len(pattern), ()):
+            for term in self._by_shape.get((len(pattern), pattern[0]), ()):
                 if all(p in {".", t} for p, t in zip(pattern, term, strict=True)):
                     for index in self._table[term]:
                         yield Match(

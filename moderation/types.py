@@ -44,10 +44,12 @@ class PromptContent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageContent:
-    """A decoded picture: (H, W, 3) 8-bit sRGB, with the prompt it was made from, if any."""
+    """A decoded picture: (H, W, 3) 8-bit sRGB, with what it was made from where that is known."""
 
     pixels: npt.NDArray[np.uint8]
     prompt: str = ""
+    model_id: str = ""  # that drew it; empty: an upload
+    references: tuple[str, ...] = ()  # sources of the training pictures that the model was given to draw from
 
 
 Content = PromptContent | ImageContent
@@ -85,6 +87,7 @@ class Verdict:
     scores: Mapping[Category, float] = field(default_factory=dict)
     policy_version: str = ""  # digest of the policy in force
     elapsed_ms: float = 0.0
+    rule_ms: Mapping[str, float] = field(default_factory=dict)  # how long each rule that ran took
 
     @property
     def zero_tolerance(self) -> bool:

@@ -25,7 +25,18 @@ _LOCKED_FOR = ("Linux", "x86_64")  # other systems' wheels carry other libraries
 ALLOWED = frozenset(
     {
         *("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0", "CNRI-Python", "FTL"),
-        *("HPND", "IJG", "ISC", "LicenseRef-Public-Domain", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0", "PSF-2.0"),
+        *(
+            "HPND",
+            "IJG",
+            "ISC",
+            "LicenseRef-Public-Domain",
+            "MIT",
+            "MIT-0",
+            "MIT-CMU",
+            "MPL-2.0",
+            "OpenSSL",
+            "PSF-2.0",
+        ),
         *("Zlib", "libpng-2.0", "libtiff"),
     }
 )
@@ -34,7 +45,9 @@ ALLOWED = frozenset(
 ALLOWED_WITH = frozenset({("Apache-2.0", "LLVM-exception"), ("GPL-3.0-or-later", "GCC-exception-3.1")})
 """License and exception: the GCC run-time libraries may be linked by programs under any license."""
 
-ALLOWED_LIBRARIES = frozenset({("libquadmath", "LGPL-2.1-or-later")})
+_FFMPEG = ("libavcodec", "libavformat", "libavutil", "libswresample", "libswscale")
+_GEOS = ("libgeos", "libgeos_c")
+ALLOWED_LIBRARIES = frozenset((name, "LGPL-2.1-or-later") for name in ("libquadmath", *_FFMPEG, *_GEOS))
 """Weak copyleft, in a shared library of its own that its user can replace."""
 
 CLASSIFIERS = {
@@ -53,6 +66,7 @@ STATED = {
     "frozenlist": "Apache-2.0",
     "propcache": "Apache-2.0",
     "protobuf": "BSD-3-Clause",
+    "pyclipper": "MIT AND BSL-1.0",
     "psutil": "BSD-3-Clause",
     "pyahocorasick": "BSD-3-Clause AND LicenseRef-Public-Domain",
     "python-dotenv": "BSD-3-Clause",
@@ -66,10 +80,14 @@ STATED = {
 """Read by a person from the license file, where the metadata has no SPDX expression and no classifier."""
 
 LIBRARIES = {
+    **dict.fromkeys((*_FFMPEG, *_GEOS), "LGPL-2.1-or-later"),
     "libXau": "MIT",
+    "libaom": "BSD-2-Clause",
     "libavif": "BSD-2-Clause",
     "libbrotlicommon": "MIT",
     "libbrotlidec": "MIT",
+    "libcrypto": "OpenSSL",
+    "libdrm": "MIT",
     "libfreetype": "FTL",
     "libgfortran": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libgomp": "GPL-3.0-or-later WITH GCC-exception-3.1",
@@ -77,14 +95,17 @@ LIBRARIES = {
     "libjpeg": "IJG AND BSD-3-Clause AND Zlib",
     "liblcms2": "MIT",
     "liblzma": "0BSD",
+    "libopenblasp-r0": "BSD-3-Clause",
     "libopenjp2": "BSD-2-Clause",
     "libpng16": "libpng-2.0",
     "libquadmath": "LGPL-2.1-or-later",
     "libscipy_openblas64_": "BSD-3-Clause",
     "libsharpyuv": "BSD-3-Clause",
+    "libssl": "OpenSSL",
     "libtiff": "libtiff",
     "libwebp": "BSD-3-Clause",
     "libwebpdemux": "BSD-3-Clause",
+    "libvpx": "BSD-3-Clause",
     "libwebpmux": "BSD-3-Clause",
     "libxcb": "MIT",
     "libzstd": "BSD-3-Clause",

@@ -4,22 +4,26 @@
 
 Prints a numbered checklist and exits with 0 only if every step holds. KEYFILE holds the ledger's public
 key, one line `name+hash+base64`, which you must have from elsewhere than the bundle: without it the
-checklist can only say that the bundle is consistent with itself.
+checklist can only say that the bundle is consistent with itself. It may also hold lines by which a key
+endorses the next one, and certificates (PEM) of authorities whose time stamps you trust.
 
 This is one file on purpose, so that a stranger can read all of it: it reads the container, RFC 8785 JSON,
-the Merkle proofs of RFC 9162, C2SP signed notes and the C2PA manifest of the image without any other code.
+the Merkle proofs of RFC 9162, C2SP signed notes, RFC 3161 time stamps and the C2PA manifest of the image
+without any other code.
 Everything it reads is treated as hostile. It writes nothing and connects to nothing.
 """
 
 from __future__ import annotations
 
 import base64
+import calendar
 import hashlib
 import hmac
 import json
 import re
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -28,9 +32,9 @@ from typing import Any, NamedTuple
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 FORMAT = "verso-evidence/1"
 REQUIRED = (
@@ -52,12 +56,15 @@ REQUIRED = (
     "terms.txt",
     "verify.py",
 )
-OPTIONAL = ("match.json",)
+OPTIONAL = ("match.json", "rotations.json", "timestamp.json")
 MAX_BUNDLE = 128 * 1024 * 1024  # bytes
 MAX_PIXELS = 40_000_000
 MAX_JSON = 16 * 1024 * 1024
 MAX_LEAF = 16_384
 MAX_STEPS = 10_000
+MAX_TOKEN = 65_536
+ROTATION = "verso-key-rotation/1"
+MAX_ROTATIONS = 1000
 RECORD_ID = "org.versobot.record_id"
 JOB_LEAF_HASH = "org.versobot.job_leaf_hash"
 
@@ -65,6 +72,27 @@ _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
 _END = struct.Struct("<4sHHHHIIH")
 _VERSION, _DATE = 20, 0x0021  # a plain ZIP 2.0 of 1980-01-01 00:00:00
+_SIGNED_DATA = bytes.fromhex("2a864886f70d010702")  # object identifiers, as in DER
+_TST_INFO = bytes.fromhex("2a864886f70d0109100104")
+_CONTENT_TYPE = bytes.fromhex("2a864886f70d010903")
+_MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
+_SIGNING_CERTIFICATE = bytes.fromhex("2a864886f70d010910020c")
+_SIGNING_CERTIFICATE_V2 = bytes.fromhex("2a864886f70d010910022f")
+_DIGESTS = {
+    bytes.fromhex("608648016503040201"): "sha256",
+    bytes.fromhex("608648016503040202"): "sha384",
+    bytes.fromhex("608648016503040203"): "sha512",
+}
+_SIGNATURES = {
+    bytes.fromhex("2a864886f70d010101"): ("rsa", ""),  # with the digest that the signer names beside it
+    bytes.fromhex("2a864886f70d01010b"): ("rsa", "sha256"),
+    bytes.fromhex("2a864886f70d01010c"): ("rsa", "sha384"),
+    bytes.fromhex("2a864886f70d01010d"): ("rsa", "sha512"),
+    bytes.fromhex("2a8648ce3d040302"): ("ecdsa", "sha256"),
+    bytes.fromhex("2a8648ce3d040303"): ("ecdsa", "sha384"),
+    bytes.fromhex("2a8648ce3d040304"): ("ecdsa", "sha512"),
+    bytes.fromhex("2b6570"): ("ed25519", "sha512"),
+}
 _LEAF_KEYS = {"version", "kind", "id", "at_ms", "subject", "public", "commitments"}
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
@@ -130,6 +158,7 @@ class _Checker:
         self.opened: dict[str, str] = {}
         self.root = b""
         self.tree_size = 0
+        self.chain: list[tuple[str, int]] = []
         self.job_leaf_hash = ""
         self.self_certified = True
 
@@ -144,7 +173,9 @@ class _Checker:
                 ("the record is one well-formed entry", self._record),
                 ("the checkpoint is signed by the ledger", self._checkpoint),
                 ("the record is in the ledger", self._inclusion),
+                ("the ledger's keys follow each other", self._rotations),
                 ("the ledger has only grown since the receipt was given", self._consistency),
+                ("an authority outside dated the ledger", self._timestamp),
                 ("the opened fields are the ones that the record committed to", self._commitments),
                 ("the bytes of the image are the released ones", self._image),
                 ("the pixels of the image are the released ones", self._pixels),
@@ -248,7 +279,7 @@ class _Checker:
     def _checkpoint(self) -> str:
         if not self.key:
             raise FailedError("no signer is known")
-        origin, self.tree_size, self.root = open_checkpoint(self._member("checkpoint.txt"), self.key)
+        origin, self.tree_size, self.root = open_checkpoint(self._member("checkpoint.txt"), [self.key])
         return f"{origin}, {self.tree_size} entries, root {self.root.hex()}"
 
     def _inclusion(self) -> str:
@@ -273,16 +304,68 @@ class _Checker:
         if not self.root:
             raise FailedError("no signed checkpoint is known")
 
+    def _rotations(self) -> str:
+        self._require_head()
+        if "rotations.json" not in self.members:
+            self.chain = [(self.key, self.tree_size)]
+            return "one key so far"
+        steps = self._json("rotations.json").get("rotations")
+        if not isinstance(steps, list) or not 1 <= len(steps) <= MAX_ROTATIONS:
+            raise FailedError("rotations.json lists no rotations")
+        chain: list[tuple[str, int]] = []
+        place = -1
+        for step in map(_object, steps):
+            leaf = canonical_json(_object(step["entry"]))
+            entry = read_leaf(leaf)
+            index = self._included(leaf, step)
+            if entry["kind"] != "key_rotated" or index <= place:
+                raise FailedError(f"entry {index} is not the next change of the key")
+            place = index
+            old, new = open_endorsement(_text(entry["public"].get("endorsement")))
+            if chain and chain[-1][0] != old:
+                raise FailedError(f"entry {index} rotates a key that was not in use")
+            if new in [old, *(key for key, _ in chain)]:
+                raise FailedError(f"entry {index} brings a retired key back")
+            chain[-1:] = [(old, index), (new, self.tree_size)]
+        if chain[-1][0] != self.key:
+            raise FailedError("the keys do not lead to the one that signed this bundle")
+        self.chain = chain
+        return f"{len(chain)} keys, each endorsed by the one before it"
+
+    def _open(self, note: str) -> tuple[str, int, bytes]:
+        """A checkpoint of this ledger, signed by a key that was in use at its size, or a later one."""
+        if not self.chain:
+            raise FailedError("the ledger's keys are not known")
+        size = note_size(note.encode())
+        return open_checkpoint(note.encode(), [key for key, last in self.chain if size <= last])
+
     def _consistency(self) -> str:
         value = self._json("consistency.json")
         if set(value) != {"receipt_checkpoint", "proof"}:
             raise FailedError("consistency.json has other fields than it should")
         self._require_head()
-        _, old_size, old_root = open_checkpoint(_text(value["receipt_checkpoint"]).encode(), self.key)
+        _, old_size, old_root = self._open(_text(value["receipt_checkpoint"]))
         if old_size <= _number(self._json("proof.json")["leaf_index"]):
             raise FailedError("the receipt's checkpoint is older than the record")
         check_consistency(old_size, old_root, self.tree_size, self.root, _hashes(value["proof"]))
         return f"{old_size} entries then, {self.tree_size} now"
+
+    def _timestamp(self) -> str:
+        if "timestamp.json" not in self.members:
+            return "none did: all times are the operator's"
+        value = self._json("timestamp.json")
+        if set(value) != {"authority", "checkpoint", "consistency_proof", "token"}:
+            raise FailedError("timestamp.json has other fields than it should")
+        self._require_head()
+        note = _text(value["checkpoint"])
+        _, size, root = self._open(note)
+        if size <= _number(self._json("proof.json")["leaf_index"]):
+            raise FailedError("the dated checkpoint is older than the record")
+        check_consistency(size, root, self.tree_size, self.root, _hashes(value["consistency_proof"]))
+        stamp = read_timestamp(_base64(value["token"]), note.encode())
+        vouched = trusted_authority(stamp, self.trust or "")
+        voucher = "under a certificate that you trust" if vouched else "for whom nobody vouches here"
+        return f"the record was there on {when(stamp.at_ms)}, says {stamp.signer}, {voucher}"
 
     def _commitments(self) -> str:
         value = self._json("commitments.json", canonical=True)
@@ -394,10 +477,14 @@ class _Checker:
         keys = trusted_keys(self.trust)
         if not keys:
             raise FailedError("the trust file holds no key")
-        if self.key not in keys:
+        own = [(self.chain[i][0], self.chain[i + 1][0]) for i in range(len(self.chain) - 1)]
+        followers = endorsed_keys(keys, [*endorsements(self.trust), *own])
+        if self.key not in followers:
             raise FailedError(f"signed by {self.key}, which is not among the trusted keys")
         self.self_certified = False
-        return f"signed by the trusted key {_clean(self.key)}"
+        if self.key in keys:
+            return f"signed by the trusted key {_clean(self.key)}"
+        return f"signed by {_clean(self.key)}, which a trusted key endorsed"
 
 
 # -- the container
@@ -643,31 +730,91 @@ def check_consistency(  # noqa: C901 - one algorithm of the standard, in its own
         raise FailedError("the history before the checkpoint was rewritten")
 
 
-def open_checkpoint(note: bytes, key: str) -> tuple[str, int, bytes]:
+def open_checkpoint(note: bytes, keys: list[str]) -> tuple[str, int, bytes]:
     """Check a signed tree head (c2sp.org/tlog-checkpoint); gives origin, size and root.
 
     Raises:
-        FailedError: it is malformed, or this key did not sign it.
+        FailedError: it is malformed, none of the keys signed it, or a signature of theirs does not hold.
     """
-    name, public = _verifier_key(key)
+    text, lines, block = _note(note)
+    root = _base64(lines[2])
+    if len(root) != 32:
+        raise FailedError("the checkpoint's root has a wrong length")
+    signed = False
+    for name, public in map(_verifier_key, keys):
+        for line in block.split("\n"):
+            signed_by, _, encoded = line.removeprefix("\u2014 ").partition(" ")
+            signature = _base64(encoded)
+            if signed_by == name == lines[0] and signature[:4] == _key_hash(name, public):
+                _ed25519(public, signature[4:], text.encode(), "the signature of the checkpoint")
+                signed = True
+    if not signed:
+        raise FailedError("no key of this ledger that was in use signed the checkpoint")
+    return lines[0], int(lines[1]), root
+
+
+def note_size(note: bytes) -> int:
+    """The tree size that a signed tree head states; nothing is checked but its form."""
+    return int(_note(note)[1][1])
+
+
+def _note(note: bytes) -> tuple[str, list[str], str]:
+    """The signed text of a checkpoint, its lines, and the lines of the signatures."""
     if len(note) > 65_536:
         raise FailedError("the checkpoint is too large")
     text, gap, block = note.decode("utf-8").rpartition("\n\n")
     lines = text.split("\n")
     if not gap or not block.endswith("\n") or len(lines) < 3:
         raise FailedError("the checkpoint is no signed note")
-    if lines[0] != name or not re.fullmatch(r"[1-9][0-9]{0,18}", lines[1]):
-        raise FailedError("the checkpoint is of another ledger, or of an empty one")
-    root = _base64(lines[2])
-    if len(root) != 32:
-        raise FailedError("the checkpoint's root has a wrong length")
-    for line in block[:-1].split("\n"):
-        signed_by, _, encoded = line.removeprefix("\u2014 ").partition(" ")
-        signature = _base64(encoded)
-        if signed_by == name and signature[:4] == _key_hash(name, public):
-            _ed25519(public, signature[4:], (text + "\n").encode(), "the signature of the checkpoint")
-            return name, int(lines[1]), root
-    raise FailedError("the ledger's key did not sign the checkpoint")
+    if not re.fullmatch(r"[1-9][0-9]{0,18}", lines[1]):
+        raise FailedError("the checkpoint is of an empty ledger")
+    return text + "\n", lines, block[:-1]
+
+
+def open_endorsement(line: str) -> tuple[str, str]:
+    """Check a line by which one key endorses the next; gives the old key and the new one.
+
+    The line is: the words `verso-key-rotation/1`, old key, new key, end of the overlap in Unix milliseconds,
+    and the base64 of both keys' Ed25519 signatures over the first four words and a newline.
+
+    Raises:
+        FailedError: it is no such line, or a signature does not hold.
+    """
+    words = line.split(" ")
+    if len(words) != 6 or words[0] != ROTATION or not re.fullmatch(r"0|[1-9][0-9]{0,15}", words[3]):
+        raise FailedError("an endorsement of a key is malformed")
+    (old_name, old), (new_name, new) = _verifier_key(words[1]), _verifier_key(words[2])
+    if old_name != new_name or old == new:
+        raise FailedError("an endorsement leads to the key of another ledger")
+    message = f"{' '.join(words[:4])}\n".encode()
+    _ed25519(old, _base64(words[4]), message, "the old key's endorsement of the new one")
+    _ed25519(new, _base64(words[5]), message, "the new key's acknowledgment of the old one")
+    return words[1], words[2]
+
+
+def endorsements(text: str) -> list[tuple[str, str]]:
+    """The changes of keys that a trust file tells, as (old key, new key); one that does not hold fails."""
+    lines = (line.strip() for line in text.splitlines())
+    return [open_endorsement(line) for line in lines if line.startswith(f"{ROTATION} ")]
+
+
+def endorsed_keys(trusted: list[str], rotations: list[tuple[str, str]]) -> set[str]:
+    """The trusted keys and those that they endorsed, one after the other.
+
+    Raises:
+        FailedError: one key endorsed two: it was stolen, or the ledger is kept in two versions.
+    """
+    followers: dict[str, str] = {}
+    for old, new in rotations:
+        if followers.setdefault(old, new) != new:
+            raise FailedError(f"{old} endorsed two different keys")
+    found, waiting = set(trusted), list(trusted)
+    while waiting:
+        follower = followers.get(waiting.pop())
+        if follower is not None and follower not in found:
+            found.add(follower)
+            waiting.append(follower)
+    return found
 
 
 def trusted_keys(text: str) -> list[str]:
@@ -702,6 +849,279 @@ def _ed25519(public: bytes, signature: bytes, message: bytes, what: str) -> None
         ed25519.Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except (InvalidSignature, ValueError):
         raise FailedError(f"{what} does not hold") from None
+
+
+# -- RFC 3161 time stamps
+
+
+class Timestamp(NamedTuple):
+    """What an outside authority signed; its signature holds."""
+
+    at_ms: int  # Unix milliseconds
+    signer: str  # as its certificate names itself
+    certificates: tuple[x509.Certificate, ...]  # the signer's first
+    nonce: int | None  # of the request
+
+
+def read_timestamp(token: bytes, message: bytes) -> Timestamp:
+    """Check an RFC 3161 time stamp token (DER) over `message`; whom to trust is not decided here.
+
+    Raises:
+        FailedError: it is malformed, over something else, or not rightly signed by a certificate for
+            time stamping that was valid then.
+    """
+    try:
+        return _read_timestamp(token, message)
+    except FailedError:
+        raise
+    except Exception as error:  # whatever a hostile token provokes
+        raise FailedError(f"the time stamp is malformed ({type(error).__name__})") from error
+
+
+def _read_timestamp(token: bytes, message: bytes) -> Timestamp:
+    if len(token) > MAX_TOKEN:
+        raise FailedError("the time stamp is too large")
+    content_type, wrapped = _der_sequence(_one(_der(token, 0x30)))
+    if content_type.content != _SIGNED_DATA:
+        raise FailedError("the time stamp is no signed message (CMS)")
+    _, _, encapsulated, *rest, signers = _der_sequence(_one(_der(wrapped.content, 0x30)))
+    info_type, info_box = _der_sequence(encapsulated)
+    info = _one(_der(info_box.content, 0x04)).content
+    certificates = [
+        x509.load_der_x509_certificate(item.whole)
+        for part in rest
+        if part.tag == 0xA0
+        for item in _der(part.content)
+        if item.tag == 0x30
+    ]
+    if info_type.content != _TST_INFO or signers.tag != 0x31:
+        raise FailedError("the signed message is no time stamp")
+    certificate = _check_signer(_one(_der(signers.content, 0x30)), info, certificates)
+    at_ms, nonce = _check_tst_info(info, message)
+    _check_time_stamper(certificate, at_ms)
+    others = (one for one in certificates if one != certificate)
+    signer = _clean(certificate.subject.rfc4514_string()) or "an unnamed certificate"
+    return Timestamp(at_ms, signer, (certificate, *others), nonce)
+
+
+def _check_tst_info(info: bytes, message: bytes) -> tuple[int, int | None]:
+    """RFC 3161 section 2.4.2; gives the time in Unix milliseconds, and the nonce."""
+    version, _policy, imprint, _serial, made, *rest = _der_sequence(_one(_der(info, 0x30)))
+    algorithm, digest = _der_sequence(imprint)
+    if version.content != b"\x01" or made.tag != 0x18:
+        raise FailedError("the time stamp is of an unknown version")
+    if hashlib.new(_digest_name(algorithm), message).digest() != digest.content:
+        raise FailedError("the time stamp is over something else")
+    found = re.fullmatch(r"(\d{14})(?:\.(\d{1,9}))?Z", made.content.decode("ascii"))
+    if not found:
+        raise FailedError("the time of the time stamp is malformed")
+    seconds = calendar.timegm(time.strptime(found[1], "%Y%m%d%H%M%S"))
+    nonces = [int.from_bytes(item.content, "big", signed=True) for item in rest if item.tag == 0x02]
+    at_ms = seconds * 1000 + int((found[2] or "").ljust(3, "0")[:3])
+    return at_ms, nonces[0] if nonces else None
+
+
+def _check_signer(signer: _Der, info: bytes, certificates: list[x509.Certificate]) -> x509.Certificate:
+    """RFC 5652 section 5.4, with the certificate that the signature itself names (RFC 5816)."""
+    _, sid, digesting, attributes, signing, signature, *_ = _der_sequence(signer)
+    if attributes.tag != 0xA0 or signature.tag != 0x04:
+        raise FailedError("the time stamp has no signed attributes")
+    values: dict[bytes, _Der] = {}
+    for attribute in _der(attributes.content, 0x30):
+        kind, value = _der_sequence(attribute)
+        if kind.content in values:
+            raise FailedError("an attribute of the time stamp is there twice")
+        values[kind.content] = _one(_der(value.content))
+    name = _digest_name(digesting)
+    if values[_CONTENT_TYPE].content != _TST_INFO:
+        raise FailedError("the time stamp signs another kind of message")
+    if values[_MESSAGE_DIGEST].content != hashlib.new(name, info).digest():
+        raise FailedError("the time stamp was altered")
+    certificate = _named_certificate(values, certificates)
+    if sid.tag == 0x30:
+        issuer, serial = _der_sequence(sid)
+        if (issuer.whole, int.from_bytes(serial.content, "big", signed=True)) != (
+            certificate.issuer.public_bytes(),
+            certificate.serial_number,
+        ):
+            raise FailedError("the time stamp names two signers")
+    _check_signature(certificate, signing, name, signature.content, b"\x31" + attributes.whole[1:])
+    return certificate
+
+
+def _named_certificate(values: dict[bytes, _Der], certificates: list[x509.Certificate]) -> x509.Certificate:
+    """The certificate whose hash is among the signed attributes: ESSCertID or ESSCertIDv2."""
+    if _SIGNING_CERTIFICATE_V2 in values:
+        first = _der_sequence(_der_sequence(_der_sequence(values[_SIGNING_CERTIFICATE_V2])[0])[0])
+        name = _digest_name(first[0]) if first[0].tag == 0x30 else "sha256"
+        digest = next(item.content for item in first if item.tag == 0x04)
+    elif _SIGNING_CERTIFICATE in values:
+        first = _der_sequence(_der_sequence(_der_sequence(values[_SIGNING_CERTIFICATE])[0])[0])
+        name, digest = "sha1", first[0].content
+    else:
+        raise FailedError("the time stamp does not name its signer's certificate")
+    for certificate in certificates:
+        if hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest() == digest:
+            return certificate
+    raise FailedError("the time stamp does not carry its signer's certificate")
+
+
+def _check_signature(
+    certificate: x509.Certificate, algorithm: _Der, digest: str, signature: bytes, message: bytes
+) -> None:
+    kind, named = _SIGNATURES[_der_sequence(algorithm)[0].content]
+    known = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+    hasher = known[named or digest]
+    key = certificate.public_key()
+    try:
+        if kind == "rsa" and isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, message, padding.PKCS1v15(), hasher)
+        elif kind == "ecdsa" and isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, message, ec.ECDSA(hasher))
+        elif kind == "ed25519" and isinstance(key, ed25519.Ed25519PublicKey):
+            key.verify(signature, message)
+        else:
+            raise FailedError("the time stamp is signed with an unexpected kind of key")
+    except InvalidSignature:
+        raise FailedError("the signature of the time stamp does not hold") from None
+
+
+def _check_time_stamper(certificate: x509.Certificate, at_ms: int) -> None:
+    """RFC 3161 section 2.3: a certificate for time stamping and for nothing else, valid at that time."""
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound:
+        raise FailedError("the signer of the time stamp has no certificate for time stamping") from None
+    if not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
+        raise FailedError("the signer of the time stamp has no certificate for time stamping")
+    if not _valid_at(certificate, at_ms):
+        raise FailedError("the signer's certificate was not valid at the time that it states")
+
+
+def _valid_at(certificate: x509.Certificate, at_ms: int) -> bool:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return start.timestamp() * 1000 <= at_ms <= end.timestamp() * 1000
+
+
+def trusted_authority(stamp: Timestamp, trust: str) -> bool:
+    """Whether the signer's certificate leads to one in the trust text (PEM)."""
+    roots = trusted_certificates(trust)
+    current = stamp.certificates[0]
+    for _ in range(8):
+        if current in roots:
+            return True
+        issuers = [one for one in (*roots, *stamp.certificates) if _issued(current, one, stamp.at_ms)]
+        if not issuers or issuers[0] == current:
+            return False
+        current = issuers[0]
+    return False
+
+
+def _issued(certificate: x509.Certificate, issuer: x509.Certificate, at_ms: int) -> bool:
+    """Whether a certificate authority that was valid then issued a certificate (RFC 5280, section 6.1.4)."""
+    try:
+        authority = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+        usages = [one.value for one in issuer.extensions if isinstance(one.value, x509.KeyUsage)]
+        certificate.verify_directly_issued_by(issuer)
+    except (x509.ExtensionNotFound, InvalidSignature, ValueError, TypeError):
+        return False
+    return authority and all(usage.key_cert_sign for usage in usages) and _valid_at(issuer, at_ms)
+
+
+def trusted_certificates(text: str) -> list[x509.Certificate]:
+    """The readable certificates (PEM) in a trust file; everything else in it is left alone."""
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    found = []
+    for block in text.split(begin)[1:]:
+        try:
+            pem = f"{begin}{block.partition(end)[0]}{end}\n".encode()
+            found.append(x509.load_pem_x509_certificate(pem))
+        except ValueError:
+            continue
+    return found
+
+
+def timestamp_request(message: bytes, nonce: int) -> bytes:
+    """A request (RFC 3161 section 2.4.1) for a time stamp over `message`, of which only SHA-256 is sent.
+
+    Args:
+        message: what to date.
+        nonce: a fresh random number, 0 < nonce < 2^64.
+    """
+    sha256 = next(encoded for encoded, name in _DIGESTS.items() if name == "sha256")
+    algorithm = der(0x30, der(0x06, sha256) + der(0x05, b""))
+    imprint = der(0x30, algorithm + der(0x04, hashlib.sha256(message).digest()))
+    number = nonce.to_bytes(nonce.bit_length() // 8 + 1, "big")
+    return der(0x30, der(0x02, b"\x01") + imprint + der(0x02, number) + der(0x01, b"\xff"))
+
+
+def timestamp_token(response: bytes) -> bytes:
+    """The token in an authority's response (RFC 3161 section 2.4.2); it is not checked yet.
+
+    Raises:
+        FailedError: it is malformed, or a refusal.
+    """
+    try:
+        state, *rest = _der_sequence(_one(_der(response, 0x30)))
+        status = int.from_bytes(_der_sequence(state)[0].content, "big", signed=True)
+        if status not in {0, 1}:  # granted, granted with changes
+            raise FailedError(f"the authority refused with status {status}")
+        return _one(rest).whole
+    except (IndexError, ValueError) as error:
+        raise FailedError(f"the response is malformed ({type(error).__name__})") from error
+
+
+class _Der(NamedTuple):
+    """One element of DER (X.690)."""
+
+    tag: int
+    content: bytes
+    whole: bytes
+
+
+def _der(data: bytes, tag: int | None = None) -> list[_Der]:
+    """The elements one after the other; all of definite length, with one-byte tags."""
+    found, place = [], 0
+    while place < len(data):
+        start, first = place, data[place + 1]
+        place += 2
+        size = first
+        if first & 0x80:
+            width = first & 0x7F
+            size = int.from_bytes(data[place : place + width], "big")
+            place += width
+            if not 1 <= width <= 4 or size < 0x80 or size >> (8 * (width - 1)) == 0:
+                raise FailedError("DER with a length that is not canonical")
+        end = place + size
+        if data[start] & 0x1F == 0x1F or end > len(data) or tag not in {None, data[start]}:
+            raise FailedError("DER of a form that time stamps do not have")
+        found.append(_Der(data[start], data[place:end], data[start:end]))
+        place = end
+    return found
+
+
+def der(tag: int, content: bytes) -> bytes:
+    """Encode one element of DER."""
+    if len(content) < 0x80:
+        return bytes([tag, len(content)]) + content
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(size)]) + size + content
+
+
+def _der_sequence(item: _Der) -> list[_Der]:
+    if item.tag not in {0x30, 0xA0}:
+        raise FailedError("a sequence was expected in the time stamp")
+    return _der(item.content)
+
+
+def _one(items: list[_Der]) -> _Der:
+    if len(items) != 1:
+        raise FailedError("exactly one element was expected in the time stamp")
+    return items[0]
+
+
+def _digest_name(algorithm: _Der) -> str:
+    return _DIGESTS[_der_sequence(algorithm)[0].content]
 
 
 # -- the image: PNG and C2PA

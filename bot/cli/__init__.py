@@ -19,6 +19,8 @@ from bot.cli import (
     duty,
     evidence,
     imagine,
+    keys,
+    ledger,
     operate,
     people,
     protect,
@@ -57,7 +59,9 @@ for module in (
     duty,
     protect,
     evidence,
+    ledger,
     operate,
+    keys,
     bench,
 ):
     module.register(app)

@@ -121,15 +121,22 @@ def ledger(as_json: AsJson = False) -> None:
 @bench_app.command()
 def moderation(
     data: Annotated[Path | None, typer.Option(help="A CSV of text,label_unsafe,category,source.")] = None,
+    images: Annotated[bool, typer.Option(help="Measure the checks of images, too.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Speed of prompt moderation and, with labelled data, its accuracy."""
+    """Speed of prompt and image moderation and, with labelled data, the accuracy on prompts."""
     from bot.compose import open_moderator  # noqa: PLC0415
+    from bot.usecases.protect import fingerprint  # noqa: PLC0415
     from moderation.bench import bench_moderation  # noqa: PLC0415
+    from moderation.bench_pictures import bench_pictures  # noqa: PLC0415
+    from moderation.rules.base import Tools  # noqa: PLC0415
 
     async def run() -> Mapping[str, object]:
         async with open_moderator(load_settings(), policy_path=None) as moderator:
-            return await bench_moderation(moderator, data)
+            figures = await bench_moderation(moderator, data)
+            if images:
+                figures |= bench_pictures(moderator.policy, Tools(fingerprint=fingerprint))
+            return figures
 
     show("Moderation", asyncio.run(run()), as_json=as_json)
 

@@ -26,6 +26,7 @@ from bot.settings import Settings, load_settings
 from generation.catalog import weights_digest
 from generation.errors import GenerationError, ModelLoadError
 from moderation.errors import ModerationError
+from moderation.moderator import Moderator
 
 LEAST_FREE = 2 * 1024**3  # bytes
 
@@ -77,6 +78,7 @@ async def _checks(settings: Settings) -> list[Check]:
         ("keys", _keys),
         ("models", _models),
         ("policy", _policy),
+        ("picture checks", _picture_checks),
         ("device", _device),
         ("Discord", _discord),
         ("Slack", _slack),
@@ -129,6 +131,20 @@ async def _models(settings: Settings) -> str:
 
 async def _policy(settings: Settings) -> str:
     return f"version {policy_of(settings).version[:12]}"
+
+
+async def _picture_checks(settings: Settings) -> str:
+    moderator = Moderator.open(policy_of(settings))  # refuses a policy that demands what is not installed
+    try:
+        await moderator.warm()
+        checks = [*sorted(set(moderator.ready) & set(moderator.policy.rules))]
+        off = [f"{name} is off: {needed}" for name, needed in moderator.off.items()]
+        missing = sorted(set(moderator.wanted) - set(moderator.ready))
+    finally:
+        moderator.close()
+    if missing:
+        raise BotError(f"everything is held, as these cannot be loaded: {', '.join(missing)}")
+    return "; ".join([", ".join(checks), *off])
 
 
 async def _device(settings: Settings) -> str:

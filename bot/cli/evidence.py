@@ -1,4 +1,4 @@
-"""`verso whomade`, `evidence`, `verify`, `ledger`: the record, for disputes."""
+"""`verso whomade`, `evidence`, `verify`: the record, for disputes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rich.text import Text
 from attribution.images import DEFAULT_LIMITS
 from attribution.standalone.verify import MAX_BUNDLE
 from attribution.verify import Checklist, verify_bundle, verify_image
+from bot import account_replies
 from bot.cli.imagine import terminal_origin
 from bot.cli.output import Exit, console, print_json, show_reply
 from bot.compose import open_app
 from bot.settings import load_settings
 from bot.usecases.evidence import read_bounded
 
-ledger_app = typer.Typer(help="The Merkle ledger: checkpoints, proofs, audit.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -28,7 +28,6 @@ def register(app: typer.Typer) -> None:
     app.command(name="whomade")(whomade)
     app.command(name="evidence")(evidence)
     app.command(name="verify")(verify)
-    app.add_typer(ledger_app, name="ledger")
 
 
 def whomade(
@@ -47,7 +46,7 @@ def whomade(
             found = await app.who_made.find(data, origin=origin)
             result = found.result
             if not as_json:
-                show_reply(app.replies.who_made(found))
+                show_reply(account_replies.who_made(found))
                 return
             print_json(
                 {
@@ -114,7 +113,7 @@ def verify(
     """Check a bundle or a picture, offline, without Verso's database."""
     started = time.monotonic()
     data = read_bounded(file, MAX_BUNDLE)
-    key = read_bounded(trust, 4096).decode("utf-8", "replace").strip() if trust else None
+    key = read_bounded(trust, 65_536).decode("utf-8", "replace").strip() if trust else None
     checklist = verify_image(data, trust=key) if _is_picture(data) else verify_bundle(data, trust=key)
     if as_json:
         print_json(
@@ -157,51 +156,3 @@ def _show(checklist: Checklist) -> None:
         )
     if checklist.signer:
         console.print(f"Signer: {checklist.signer}", markup=False)
-
-
-@ledger_app.command()
-def head() -> None:
-    """The newest signed checkpoint."""
-
-    async def run() -> None:
-        async with open_app(load_settings()) as app:
-            console.print(await app.ledger.head(), end="", markup=False, soft_wrap=True)
-
-    asyncio.run(run())
-
-
-@ledger_app.command()
-def prove(leaf: Annotated[int, typer.Argument(help="The index of a leaf.", min=0)]) -> None:
-    """The inclusion proof of a leaf against the newest checkpoint, as JSON."""
-
-    async def run() -> None:
-        async with open_app(load_settings()) as app:
-            print_json((await app.ledger.prove(leaf)).to_json())
-
-    asyncio.run(run())
-
-
-@ledger_app.command()
-def audit(
-    checkpoint: Annotated[
-        list[Path] | None, typer.Option(help="A checkpoint published earlier; may repeat.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Compute the whole ledger again, and compare it with every checkpoint that is given."""
-
-    async def run() -> None:
-        notes = [read_bounded(path, 65536).decode("utf-8", "replace") for path in checkpoint or []]
-        async with open_app(load_settings()) as app:
-            report = await app.ledger.audit(notes)
-        if as_json:
-            print_json({"ok": report.ok, "size": report.size, "problems": list(report.problems)})
-        else:
-            for problem in report.problems:
-                console.print(f"✗ {problem}", style="red", markup=False)
-            if report.ok:
-                console.print(f"✓ {report.size} leaves, {len(notes)} checkpoints: consistent", style="green")
-        if not report.ok:
-            raise Exit(1)
-
-    asyncio.run(run())

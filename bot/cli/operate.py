@@ -1,4 +1,4 @@
-"""`verso serve`, `worker`, `migrate`, `backup`, `restore`, `models`, `keys`: what operators run."""
+"""`verso serve`, `worker`, `migrate`, `backup`, `restore`, `models`: what operators run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
-from attribution.keys import KeyRing
 from attribution.licenses import LicenseCatalog
 from bot.backup import backup, restore
 from bot.cli.doctor import doctor
@@ -26,7 +25,6 @@ from bot.serve import NO_TOKENS, serve
 from bot.settings import Settings, load_settings
 
 models_app = typer.Typer(help="The catalog, with licenses.", no_args_is_help=True)
-keys_app = typer.Typer(help="Signing, vault and mark keys.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
@@ -39,7 +37,6 @@ def register(app: typer.Typer) -> None:
     app.command(name="backup")(backup_command)
     app.command(name="restore")(restore_command)
     app.add_typer(models_app, name="models")
-    app.add_typer(keys_app, name="keys")
 
 
 def start_logging(settings: Settings) -> None:
@@ -188,45 +185,3 @@ def show_model(
         ],
     )
     console.print(license_.terms_text, markup=False)
-
-
-@keys_app.command("show")
-def show_keys(as_json: AsJson = False) -> None:
-    """Where the keys lie, what each is for, what losing it means; never the keys themselves."""
-    settings = load_settings()
-    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
-    if as_json:
-        print_json(
-            {
-                "verifier_key": keys.ledger_verifier_key,
-                "keys": [
-                    {"name": k.name, "path": str(k.path), "purpose": k.purpose, "loss": k.loss}
-                    for k in keys.describe()
-                ],
-            }
-        )
-        return
-    table = Table(show_lines=True)
-    for title in ("key", "file", "purpose", "if it is lost"):
-        table.add_column(title, overflow="fold")
-    for key in keys.describe():
-        table.add_row(key.name, Text(str(key.path)), key.purpose, key.loss)
-    console.print(table)
-    console.print("Verifier key of the ledger, for 'verso verify --trust' (publish it):", style="bold")
-    console.print(keys.ledger_verifier_key, soft_wrap=True, markup=False)
-
-
-@keys_app.command("backup")
-def backup_keys(folder: Annotated[Path, typer.Argument(help="A new folder, on other media.")]) -> None:
-    """Copy the keys alone."""
-    settings = load_settings()
-    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
-    folder.mkdir(parents=True, mode=0o700)
-    for key in keys.describe():
-        copy = folder / key.path.name
-        copy.touch(mode=0o600)
-        copy.write_bytes(key.path.read_bytes())
-    console.print(
-        f"{len(keys.describe())} keys copied to {folder}. Whoever has them can read and sign everything.",
-        markup=False,
-    )

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from bot import conversation
 from bot.conversation import Field, Reply
-from bot.words import duration
+from bot.words import dated, duration
 
 PREVIEW_COLUMNS: Final = 40
 TONES: Final = {"neutral": "default", "good": "green", "warning": "yellow", "bad": "red"}
@@ -67,7 +67,7 @@ def show_reply(reply: Reply, *, to: Console = console) -> None:
         for n, field in enumerate(reply.fields):
             body.append("\n" if n else "")
             body.append(f"{field.label}: ", style="bold")
-            body.append(field.value)
+            body.append(dated(field))
             if field.url:
                 body.append(f"\n  {field.url}", style=f"cyan link {field.url}")
     to.print(Panel(body, title=Text(reply.title) if reply.title else None, border_style=TONES[reply.tone]))
@@ -79,7 +79,7 @@ def show_fields(title: str, fields: Iterable[Field]) -> None:
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for field in fields:
-        value = Text(field.value)
+        value = Text(dated(field))
         if field.url:
             value.append(f"\n{field.url}", style=f"cyan link {field.url}")
         table.add_row(Text(field.label), value)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import datetime as dt
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from attribution.images import DEFAULT_LIMITS
-from bot import people_replies
-from bot.cli.output import print_json, show_reply
-from bot.cli.people import Actor, AsJson, moderator
-from bot.compose import open_app
-from bot.errors import UsageError
-from bot.settings import load_settings
+from bot import rights_replies
+from bot.cli import desk
+from bot.cli.people import Actor, AsJson
 from bot.usecases.evidence import read_bounded
 from bot.usecases.protect import Protected, ProtectRequest
-from bot.usecases.review import NotModerator
+from bot.words import moment_ms
 from moderation.protected import ProtectedEntry
 from moderation.types import Action
 
@@ -26,6 +21,7 @@ protect_app = typer.Typer(
     help="The protected list: what rights holders asked not to be drawn.", no_args_is_help=True
 )
 
+Words = Annotated[str, typer.Argument(help="A person's full name; a brand, title or character.")]
 Asker = Annotated[str, typer.Option("--for", help="Who asked: the person or rights holder.")]
 Why = Annotated[str, typer.Option("--reason", help="Why.")]
 Block = Annotated[bool, typer.Option("--block", help="Refuse instead of asking a moderator.")]
@@ -41,32 +37,21 @@ def register(app: typer.Typer) -> None:
 
 
 def received_ms(text: str | None) -> int | None:
-    """An ISO 8601 moment as Unix milliseconds; without a zone it is UTC.
+    """The moment after `--received` as Unix milliseconds; None: now.
 
     Raises:
         UsageError: it is none.
     """
-    if text is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"{text!r} is no moment such as 2026-03-01T10:00Z.", field="received") from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() * 1000)
+    return None if text is None else moment_ms(text)
 
 
 def _add(request: ProtectRequest, *, workspace: str, actor: str | None, as_json: bool) -> None:
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings) as app:
-            outcome = await app.protect.add(moderator(settings, actor), request, workspace_id=workspace)
-            if as_json and isinstance(outcome, Protected):
-                print_json(_added_json(outcome))
-            else:
-                show_reply(people_replies.protected(outcome))
-
-    asyncio.run(run())
+    desk.ask(
+        actor,
+        lambda app, origin: app.protect.add(origin, request, workspace_id=workspace),
+        words=rights_replies.protected,
+        document=_added_json if as_json else None,
+    )
 
 
 def _added_json(outcome: Protected) -> dict[str, object]:
@@ -93,50 +78,33 @@ def _entry_json(entry: ProtectedEntry) -> dict[str, object]:
     }
 
 
-@protect_app.command()
-def name(
-    text: Annotated[str, typer.Argument(help="The full name of a person.")],
-    asker: Asker,
-    reason: Why,
-    block: Block = False,
-    workspace: Workspace = "terminal",
-    received: Received = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
-    """Protect a person's name, and list the past pictures that it matches."""
-    request = ProtectRequest(
-        kind="name",
-        term=text,
-        action=_action(block),
-        requested_by=asker,
-        reason=reason,
-        received_ms=received_ms(received),
-    )
-    _add(request, workspace=workspace, actor=actor, as_json=as_json)
+def _add_words(kind: Literal["name", "mark"], *, summary: str) -> None:
+    """Add the command for one kind of words."""
+
+    @protect_app.command(kind, help=summary)
+    def add(
+        text: Words,
+        asker: Asker,
+        reason: Why,
+        block: Block = False,
+        workspace: Workspace = "terminal",
+        received: Received = None,
+        actor: Actor = None,
+        as_json: AsJson = False,
+    ) -> None:
+        request = ProtectRequest(
+            kind=kind,
+            term=text,
+            action=_action(block),
+            requested_by=asker,
+            reason=reason,
+            received_ms=received_ms(received),
+        )
+        _add(request, workspace=workspace, actor=actor, as_json=as_json)
 
 
-@protect_app.command()
-def mark(
-    text: Annotated[str, typer.Argument(help="A brand, title or character.")],
-    asker: Asker,
-    reason: Why,
-    block: Block = False,
-    workspace: Workspace = "terminal",
-    received: Received = None,
-    actor: Actor = None,
-    as_json: AsJson = False,
-) -> None:
-    """Protect a mark in words, and list the past pictures that it matches."""
-    request = ProtectRequest(
-        kind="mark",
-        term=text,
-        action=_action(block),
-        requested_by=asker,
-        reason=reason,
-        received_ms=received_ms(received),
-    )
-    _add(request, workspace=workspace, actor=actor, as_json=as_json)
+_add_words("name", summary="Protect a person's name, and list the past pictures that it matches.")
+_add_words("mark", summary="Protect a mark in words, and list the past pictures that it matches.")
 
 
 @protect_app.command()
@@ -171,31 +139,22 @@ def list_entries(
     as_json: AsJson = False,
 ) -> None:
     """What is protected, with who asked and why."""
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings) as app:
-            outcome = await app.protect.entries(moderator(settings, actor), workspace_id=workspace)
-            if as_json and not isinstance(outcome, NotModerator):
-                print_json([_entry_json(entry) for entry in outcome])
-            else:
-                show_reply(people_replies.entries(outcome))
-
-    asyncio.run(run())
+    desk.ask(
+        actor,
+        lambda app, origin: app.protect.entries(origin, workspace_id=workspace),
+        words=rights_replies.entries,
+        document=(lambda found: [_entry_json(entry) for entry in found]) if as_json else None,
+    )
 
 
 @protect_app.command()
 def remove(entry_id: str, actor: Actor = None) -> None:
     """End a protection; its row stays, with who ended it."""
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings) as app:
-            show_reply(
-                people_replies.unprotected(await app.protect.remove(moderator(settings, actor), entry_id))
-            )
-
-    asyncio.run(run())
+    desk.ask(
+        actor,
+        lambda app, origin: app.protect.remove(origin, entry_id),
+        words=rights_replies.unprotected,
+    )
 
 
 def _action(block: bool) -> Action:

@@ -13,8 +13,6 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attribution.errors import ImageError
-from attribution.images import decode
 from bot.cli.imagine import verdict_json
 from bot.cli.output import console, print_json
 from bot.cli.replay import replay
@@ -22,6 +20,7 @@ from bot.compose import open_moderator
 from bot.errors import UsageError
 from bot.settings import load_settings
 from moderation.moderator import Moderator, screen_row
+from moderation.pictures import PictureError, decode
 from moderation.types import Action, Content, ImageContent, PromptContent, Scope, Verdict
 
 MAX_LINE = 64 * 1024  # characters of one JSON line
@@ -115,14 +114,16 @@ async def _screen_images(files: list[Path], *, as_json: bool) -> None:
     async with open_moderator(load_settings(), policy_path=None) as moderator:
         for file in files:
             try:
-                pixels = decode(await asyncio.to_thread(file.read_bytes))
-            except ImageError as error:
+                pixels = await asyncio.to_thread(decode, await asyncio.to_thread(file.read_bytes))
+            except PictureError as error:
                 documents.append({"file": str(file), "action": "hold", "findings": [], "error": str(error)})
                 if not as_json:
                     console.print(f"{file}: hold: {error}", markup=False, style="yellow")
                 continue
             verdict = await moderator.review(ImageContent(pixels=pixels), Scope())
-            documents.append({"file": str(file), **verdict_json(verdict), "ms": round(verdict.elapsed_ms, 3)})
+            times = {name: round(ms, 3) for name, ms in verdict.rule_ms.items()}
+            ms = round(verdict.elapsed_ms, 3)
+            documents.append({"file": str(file), **verdict_json(verdict), "ms": ms, "rule_ms": times})
             if not as_json:
                 console.print(str(file), markup=False, style="bold", end=": ")
                 _table(verdict, moderator)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated
 
 import typer
 
-from bot import people_replies
-from bot.cli.output import print_json, show_reply
-from bot.cli.people import Actor, AsJson, moderator, review_app
+from bot import rights_replies
+from bot.cli import desk
+from bot.cli.people import Actor, AsJson, review_app
 from bot.cli.protect import Asker, Received, Why, received_ms
-from bot.compose import open_app
-from bot.platforms.terminal import TerminalPlatform
-from bot.settings import load_settings
-from bot.usecases.review import NotModerator
 from bot.usecases.takedown import overdue
 from moderation.takedowns import Takedown
 
@@ -48,33 +43,23 @@ def takedown_json(takedown: Takedown) -> dict[str, object]:
 @takedown_app.command("list")
 def list_takedowns(actor: Actor = None, as_json: AsJson = False) -> None:
     """What waits for a decision or for a platform, the nearest deadline first."""
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings) as app:
-            outcome = await app.take_down.pending(moderator(settings, actor))
-            if as_json and not isinstance(outcome, NotModerator):
-                print_json([takedown_json(takedown) for takedown in outcome])
-            else:
-                show_reply(people_replies.takedowns(outcome))
-
-    asyncio.run(run())
+    desk.ask(
+        actor,
+        lambda app, origin: app.take_down.pending(origin),
+        words=rights_replies.takedowns,
+        document=(lambda found: [takedown_json(one) for one in found]) if as_json else None,
+    )
 
 
 @takedown_app.command()
 def show(takedown_id: str, actor: Actor = None, as_json: AsJson = False) -> None:
     """One take-down with its pictures."""
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings) as app:
-            outcome = await app.take_down.show(moderator(settings, actor), takedown_id)
-            if as_json and isinstance(outcome, Takedown):
-                print_json(takedown_json(outcome))
-            else:
-                show_reply(people_replies.takedown(outcome))
-
-    asyncio.run(run())
+    desk.ask(
+        actor,
+        lambda app, origin: app.take_down.show(origin, takedown_id),
+        words=rights_replies.takedown,
+        document=takedown_json if as_json else None,
+    )
 
 
 @takedown_app.command("open")
@@ -87,23 +72,15 @@ def open_takedown(
     as_json: AsJson = False,
 ) -> None:
     """Take in a request about known pictures, without protecting anything for the future."""
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings) as app:
-            outcome = await app.take_down.open_(
-                moderator(settings, actor),
-                image_ids,
-                requested_by=asker,
-                reason=reason,
-                received_ms=received_ms(received),
-            )
-            if as_json and isinstance(outcome, Takedown):
-                print_json(takedown_json(outcome))
-            else:
-                show_reply(people_replies.takedown(outcome))
-
-    asyncio.run(run())
+    asked_ms = received_ms(received)
+    desk.ask(
+        actor,
+        lambda app, origin: app.take_down.open_(
+            origin, image_ids, requested_by=asker, reason=reason, received_ms=asked_ms
+        ),
+        words=rights_replies.takedown,
+        document=takedown_json if as_json else None,
+    )
 
 
 @takedown_app.command()
@@ -113,26 +90,19 @@ def confirm(
     actor: Actor = None,
 ) -> None:
     """Remove the pictures and their identical copies; the others stand."""
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings, platforms=[TerminalPlatform()]) as app:
-            outcome = await app.take_down.confirm(moderator(settings, actor), takedown_id, only=only or ())
-            await app.courier.drain()  # posts on Discord and Slack go through the running server
-            show_reply(people_replies.taken_down(outcome))
-
-    asyncio.run(run())
+    desk.ask(
+        actor,
+        lambda app, origin: app.take_down.confirm(origin, takedown_id, only=only or ()),
+        words=rights_replies.taken_down,
+        deliver=True,
+    )
 
 
 @takedown_app.command()
 def dismiss(takedown_id: str, actor: Actor = None) -> None:
     """Let the pictures stand."""
-    settings = load_settings()
-
-    async def run() -> None:
-        async with open_app(settings) as app:
-            show_reply(
-                people_replies.takedown(await app.take_down.dismiss(moderator(settings, actor), takedown_id))
-            )
-
-    asyncio.run(run())
+    desk.ask(
+        actor,
+        lambda app, origin: app.take_down.dismiss(origin, takedown_id),
+        words=rights_replies.takedown,
+    )

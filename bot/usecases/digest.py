@@ -79,6 +79,12 @@ class Digest:
             return NotModerator()
         return await self._day(sees(origin) or workspace_id or origin.workspace_id)
 
+    async def alerts_in(self, origin: Origin) -> tuple[Alert, ...]:
+        """Those over the policy's threshold in a moderator's own workspace; nobody for anybody else."""
+        if not origin.is_moderator:
+            return ()
+        return tuple(alert for _, alert in await self.alerts() if sees(origin) in {None, alert.workspace_id})
+
     async def alerts(self) -> tuple[tuple[str, Alert], ...]:
         """Everybody over the policy's threshold, as (subject, alert)."""
         policy = self._moderator.policy.alerts

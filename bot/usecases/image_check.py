@@ -57,9 +57,13 @@ class ImageCheck:
         decision_id = _decision_id(job.id, stored.index)
         known = await self._decisions.get(decision_id)
         if known is None:
-            fresh = await self._moderator.review(
-                ImageContent(pixels=pixels, prompt=job.request.prompt), scope_of(origin)
+            content = ImageContent(
+                pixels=pixels,
+                prompt=job.request.prompt,
+                model_id=job.request.model_id,
+                references=tuple(credit.source for credit in stored.credits),
             )
+            fresh = await self._moderator.review(content, scope_of(origin))
             await self._decisions.record(
                 subject=job.user_id,
                 scope=scope_of(origin),

@@ -13,6 +13,7 @@ from bot.usecases.review import NotModerator
 from moderation.moderator import Moderator
 from moderation.policies import PolicyLog, PolicyRecord
 from moderation.policy import Policy
+from moderation.rules import require
 from moderation.strikes import Strikes
 
 
@@ -49,6 +50,7 @@ class Policies:
         policy = await asyncio.to_thread(self._load)
         if policy.version == self._moderator.policy.version:
             return None
+        require(policy)
         self._replies.use(policy)  # first: a finding of the new policy may name a new clause
         self._strikes.use(policy.strikes)
         self._moderator.use(policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attribution.errors import ErasedError, VaultError
-from attribution.fingerprints import MIN_QUALITY, THRESHOLD, hamming, mirrored, pdq
+from attribution.fingerprints import MIN_QUALITY, THRESHOLD, mirrored, pdq
 from attribution.gallery import Gallery, GalleryImage
 from attribution.images import decode
 from attribution.ledger import Ledger
@@ -18,13 +19,17 @@ from attribution.record import EventKind
 from attribution.vault import Vault
 from bot.conversation import Origin
 from bot.errors import UsageError
-from bot.usecases.request import subject_of
+from bot.usecases.image_check import event_id
+from bot.usecases.request import clean_prompt, dedupe_key_of, now_ms, subject_of
 from bot.usecases.review import NotModerator, sees
+from moderation.keypoints import KeyPoints
 from moderation.normalize import normalize
 from moderation.protected import Kind, ProtectedEntry, ProtectedList
 from moderation.protections import Protections
 from moderation.takedowns import Item, Takedown, Takedowns
 from moderation.types import Action
+
+_SKETCH = 256  # pixels of the shorter side that are enough for the hashes of turned pictures
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,9 +55,24 @@ class Protected:
 
 
 def fingerprint(pixels: npt.NDArray[np.uint8]) -> tuple[bytes, ...]:
-    """PDQ hashes of (H, W, 3) 8-bit pixels and of their mirror; none where the picture is too flat."""
+    """PDQ hashes of (H, W, 3) 8-bit pixels, and of what they may have been turned from.
+
+    The first is the picture's own. Then come its mirror image, quarter turns, swapped color channels (which
+    also stand for turned hues) and the negatives of all these; none where the picture is too flat.
+    """
     direct = pdq(pixels)
-    return (direct.bits, mirrored(pixels).bits) if direct.quality >= MIN_QUALITY else ()
+    if direct.quality < MIN_QUALITY:
+        return ()
+    step = max(1, min(pixels.shape[:2]) // _SKETCH)  # the hash samples 64 x 64 anyway
+    sketch = pixels[::step, ::step]
+    turned = [np.rot90(side, quarters) for side in (sketch, sketch[:, ::-1]) for quarters in range(4)]
+    hashes = [
+        pdq(np.ascontiguousarray(view[:, :, list(channels)])).bits
+        for view in turned
+        for channels in itertools.permutations(range(3))
+    ]
+    negatives = [bytes(255 - byte for byte in bits) for bits in hashes]
+    return tuple(dict.fromkeys([direct.bits, mirrored(pixels).bits, *hashes, *negatives]))
 
 
 class Protect:
@@ -73,7 +93,7 @@ class Protect:
     async def add(
         self, origin: Origin, request: ProtectRequest, *, workspace_id: str = ""
     ) -> Protected | NotModerator:
-        """Protect something, and list the past pictures that it matches.
+        """Protect something, and list the past pictures that it matches; the same event twice counts once.
 
         Args:
             origin: the moderator's.
@@ -83,25 +103,36 @@ class Protect:
         Raises:
             ProtectedError: the request is incomplete.
             ImageError: the picture cannot be read.
-            UsageError: the picture is too flat to be told from others.
+            UsageError: the picture is missing or too flat to be told from others, a text is too long, or the
+                request comes from the future.
         """
         if not origin.is_moderator:
             return NotModerator()
+        if (request.kind == "image") != (request.image is not None):
+            raise UsageError("A picture is protected by its file; names and marks need none.", field="image")
+        if request.received_ms is not None and request.received_ms > now_ms():
+            raise UsageError("They cannot have asked in the future.", field="received")
         hashes: tuple[bytes, ...] = ()
+        keypoints: bytes | None = None
         if request.image is not None:
-            hashes = await asyncio.to_thread(lambda data: fingerprint(decode(data)), request.image)
+            pixels = await asyncio.to_thread(decode, request.image)
+            hashes = await asyncio.to_thread(fingerprint, pixels)
+            keypoints = (await asyncio.to_thread(KeyPoints.of, pixels)).to_bytes()
             if not hashes:
                 raise UsageError("The picture is too flat to be told from others.", field="image")
         actor = await subject_of(self._vault, origin)
+        event = f"{origin.workspace_id}/{dedupe_key_of(origin)}"
         entry = await self._protections.add(
             workspace_of(origin, workspace_id),
             kind=request.kind,
-            term=request.term,
+            term=clean_prompt(request.term, field="name"),
             pdq=hashes[0] if hashes else None,
+            keypoints=keypoints,
             action=request.action,
-            requested_by=request.requested_by,
-            reason=request.reason,
+            requested_by=clean_prompt(request.requested_by, field="name of who asked"),
+            reason=clean_prompt(request.reason, field="reason"),
             actor=actor,
+            entry_id=event_id(event, "protect"),
         )
         await self._note(entry, "protected", actor)
         items, searched = await self._search(entry, hashes)
@@ -115,6 +146,7 @@ class Protect:
                 items=items,
                 protected_id=entry.id,
                 received_ms=request.received_ms,
+                takedown_id=event_id(entry.id, "take-down"),
             )
         return Protected(entry=entry, takedown=takedown, searched=searched)
 
@@ -141,7 +173,9 @@ class Protect:
 
     async def _note(self, entry: ProtectedEntry, change: str, actor: str) -> None:
         public = {"change": change, "entry": entry.id, "what": entry.kind, "actor": actor}
-        await self._ledger.append(EventKind.POLICY_CHANGED, subject="", public=public)
+        await self._ledger.append(
+            EventKind.POLICY_CHANGED, subject="", public=public, entry_id=event_id(entry.id, change)
+        )
 
     async def _search(self, entry: ProtectedEntry, hashes: Sequence[bytes]) -> tuple[list[Item], int]:
         """Past pictures of the workspace that the entry matches, and how many were looked at."""
@@ -191,7 +225,9 @@ def workspace_of(origin: Origin, named: str) -> str:
 
 
 def _alike(stored: bytes, hashes: Sequence[bytes]) -> bool:
-    return any(hamming(stored, one) <= THRESHOLD for one in hashes)
+    known = np.frombuffer(b"".join(hashes), dtype=np.uint64).reshape(-1, 4)
+    distances = np.bitwise_count(known ^ np.frombuffer(stored, dtype=np.uint64)).sum(axis=1, dtype=np.uint16)
+    return bool((distances <= THRESHOLD).any())
 
 
 def _named(entries: ProtectedList) -> Callable[[dict[str, str]], set[str]]:

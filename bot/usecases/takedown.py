@@ -110,9 +110,13 @@ class TakeDown:
         takedown = await self._get(origin, takedown_id)
         candidates = {item.image_id: item for item in takedown.items if item.status == CANDIDATE}
         unknown = set(only) - candidates.keys()
-        if unknown:
+        if unknown and takedown.open:
             raise UsageError(f"No candidate of this take-down: {', '.join(sorted(unknown))}.", field="only")
-        chosen = [candidates[image_id] for image_id in only] if only else list(candidates.values())
+        chosen = (
+            [candidates[image_id] for image_id in only if image_id in candidates]
+            if only
+            else list(candidates.values())
+        )
         copies, elsewhere = await self._copies(
             chosen, home=takedown.workspace_id, everywhere=not sees(origin)
         )

@@ -17,6 +17,9 @@ from moderation.protected import NOTHING, Fingerprint, ProtectedList
 from moderation.types import Category, Content, Finding, Scope
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]  # n texts -> (n, 512), L2-normalized
+NearCopy = Callable[[npt.NDArray[np.uint8], str, Sequence[str]], float | None]
+"""(H, W, 3) 8-bit pixels, the model's id, sources of its references -> likeness 0..1 to the nearest of the
+model's training pictures that the references do not explain; 0: there is no copy; None: no such index."""
 T = TypeVar("T")
 
 
@@ -27,6 +30,7 @@ class Tools:
     embed: Embed | None = None  # None: the shipped sentence encoder, loaded on first use
     data: Path | None = None  # a folder whose files replace the shipped lists
     fingerprint: Fingerprint | None = None  # PDQ hashes of a picture, for the protected list
+    near_copy: NearCopy | None = None  # compares with what a model was trained on
 
 
 class Context:

@@ -11,12 +11,14 @@ from moderation.errors import RuleError
 from moderation.rules.base import Context, Tools
 from moderation.types import Action, Category, Content, Finding, ImageContent, Scope
 
-_CONTRAST = 3.0  # 8-bit levels between the 1st and the 99th percentile, per channel
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BlankRule:
-    """Holds a picture in which nothing can be seen."""
+    """Holds a picture in which nothing can be seen.
+
+    Contrast is what lies between the 1st and the 99th percentile of a channel, in 8-bit levels; the policy
+    says how little of it is nothing.
+    """
 
     name: str = "blank"
     category: Category = Category.EVASION
@@ -45,7 +47,7 @@ class BlankRule:
         step = max(1, max(pixels.shape[:2]) // 256)
         sample = pixels[::step, ::step].reshape(-1, pixels.shape[2])
         low, high = np.percentile(sample, (1, 99), axis=0)
-        if float((high - low).max()) >= _CONTRAST:
+        if float((high - low).max()) >= context.policy.rules[self.name].threshold:
             return ()
         clause = "house/unchecked" if "house/unchecked" in context.policy.clauses else None
         return (

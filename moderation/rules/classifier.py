@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from moderation import hindi
 from moderation.embedding import shared_encoder
-from moderation.head import Floats, Head, load_head
+from moderation.head import NAMELESS, Floats, Head, load_head
 from moderation.normalize import Normalized
+from moderation.respelling import known_share
 from moderation.rules.base import Context, Embed, Tools
 from moderation.types import Category, Content, Finding, ImageContent, Scope
 
 SEGMENT = 320  # characters: what the head was trained on at most
 _CLAUSE = 120  # characters of the pieces in which a longer text is searched: one bad sentence must not drown
-_EMBEDDED = 3  # of those pieces, beside the beginning: the ones that look worst by their n-grams
+_EMBEDDED = (3, 1)  # of those pieces, the worst by their n-grams: of the text as written, as recovered
 _SIGN = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]")
 _BREAK = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]|\s(?=\S)")
-_RECOVER = 0.1  # from this spelling score on, the undisguised reading is scored too
+_DISGUISED = 3  # respelled words from which on a text is a disguise, and not a slip
+_EVASIVE = 0.25  # the same for the spelling's score
+_MORE_KNOWN = 0.15  # the same for the share of letters in known words that undoing it gains
 
-# A poster against drugs reads much like one for them: with such a word a person looks before anyone refuses.
-_HELP = re.compile(
-    r"\b(?:prevent(?:ion|ing)?|awareness|hotline|helpline|anti|against|stop|campaign|support group|recovery|"
-    r"therapy|educational|education|museum|memorial|documentary|history|safety|warning|charity)\b"
+# A poster against drugs reads much like one for them: a word that says so caps what the head alone can do.
+# With a plain one nothing happens (listed words still count), with a vague one a person looks.
+_AGAINST = re.compile(
+    r"\b(?:prevent(?:ion|ing|ive)?|awareness|hotline|helpline|help line|support group|in recovery|"
+    r"anti[ -]?(?:racis[mt]|drugs?|bullying|hate|violence|war|smoking|discrimination)|"
+    r"against (?:racism|hate|hatred|violence|drugs?|war|bullying|abuse|discrimination|drunk driving|smoking)|"
+    r"(?:stop|end) (?:racism|hate|violence|bullying|war|abuse|the war)|rehabilitation|crossed out|"
+    r"fact.?check\w*|media literacy|first aid|detection|screening|survivors?)\b"
 )
-_HELP_CAP = 0.7
+_AGAINST_CAP = 0.45
+_VAGUE = re.compile(
+    r"\b(?:anti|against|stop|campaign|recovery|therapy|educational|education|museum|memorial|documentary|"
+    r"history|safety|warning|charity)\b"
+)
+_VAGUE_CAP = 0.7
 # Whether a person or a mark is real is the name list's to say: here they only order prompts by risk.
-_NAMELESS = frozenset({Category.REAL_PERSON, Category.TRADEMARK})
 _NAMELESS_CAP = 0.39
 
 SexualScore = Callable[[str, Context], float]
+HeadScores = Callable[[str, Context], Mapping[Category, float]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,13 +71,19 @@ class ClassifierRule:
         if isinstance(content, ImageContent) or not content.text.strip():
             return ()
         scores = head_scores(self.head, self.embed, content.text, context)
-        scores = {c: min(s, _NAMELESS_CAP) if c in _NAMELESS else s for c, s in scores.items()}
-        if _HELP.search(context.normalized(content.text).reading):
-            scores = {c: s if c is Category.SEXUAL else min(s, _HELP_CAP) for c, s in scores.items()}
+        scores = {c: min(s, _NAMELESS_CAP) if c in NAMELESS else s for c, s in scores.items()}
+        cap = _cap(context.normalized(content.text).reading)
+        scores = {c: s if c is Category.SEXUAL else min(s, cap) for c, s in scores.items()}
         return tuple(
             context.finding(rule=self.name, category=category, score=score, scope=scope)
             for category, score in scores.items()
         )
+
+
+def _cap(reading: str) -> float:
+    if _AGAINST.search(reading):
+        return _AGAINST_CAP
+    return _VAGUE_CAP if _VAGUE.search(reading) else 1.0
 
 
 def sexual_score(tools: Tools) -> SexualScore:
@@ -73,12 +92,18 @@ def sexual_score(tools: Tools) -> SexualScore:
     Raises:
         RuleDataError: the head cannot be read.
     """
+    scores = head_of(tools)
+    return lambda text, context: scores(text, context).get(Category.SEXUAL, 0.0)
+
+
+def head_of(tools: Tools) -> HeadScores:
+    """Return a function that gives the head's scores of a text, computed once per review; empty text: none.
+
+    Raises:
+        RuleDataError: the head cannot be read.
+    """
     head, embed = load_head(tools.data), tools.embed or shared_encoder().embed
-
-    def score(text: str, context: Context) -> float:
-        return head_scores(head, embed, text, context)[Category.SEXUAL] if text.strip() else 0.0
-
-    return score
+    return lambda text, context: head_scores(head, embed, text, context) if text.strip() else {}
 
 
 def head_scores(head: Head, embed: Embed, text: str, context: Context) -> dict[Category, float]:
@@ -93,18 +118,29 @@ def head_scores(head: Head, embed: Embed, text: str, context: Context) -> dict[C
 
 
 def _segments(head: Head, normalized: Normalized) -> list[str]:
-    readings = [normalized.reading]
-    if normalized.evasion >= _RECOVER and normalized.recovered != normalized.reading:
-        readings.append(normalized.recovered)
+    written, recovered = hindi.read(normalized.reading), normalized.recovered
+    if recovered == normalized.reading:
+        readings = [written]
+    elif _disguised(normalized):
+        readings = [recovered]
+    else:
+        readings = [written, recovered]
     chosen: dict[str, None] = {}
-    for reading in readings:
+    for reading, count in zip(readings, _EMBEDDED, strict=False):
         chosen.setdefault(split(reading)[0])
         if len(reading) > SEGMENT:
             pieces = split(reading, _CLAUSE, least=_CLAUSE // 3)
             cheap: Floats = head.from_ngrams(pieces).max(axis=1)
-            for index in np.argsort(-cheap)[:_EMBEDDED]:
+            for index in np.argsort(-cheap)[:count]:
                 chosen.setdefault(pieces[int(index)])
     return list(chosen)
+
+
+def _disguised(normalized: Normalized) -> bool:
+    """Whether what is written is nothing that the head was trained on: then only `recovered` is scored."""
+    if normalized.signs["respelled"] >= _DISGUISED or normalized.evasion >= _EVASIVE:
+        return True
+    return known_share(normalized.recovered) - known_share(normalized.reading) > _MORE_KNOWN
 
 
 def split(text: str, size: int = SEGMENT, *, least: int | None = None) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
@@ -33,23 +34,7 @@ class ProtectedRule:
         Raises:
             RuleError: pictures are protected, and nobody can compare them.
         """
-        gravest: dict[Category, ProtectedEntry] = {}
-        for entry in self._found(content, context):
-            known = gravest.get(entry.category)
-            if known is None or entry.action > known.action:
-                gravest[entry.category] = entry
-        clause = CLAUSE if CLAUSE in context.policy.clauses else None
-        return tuple(
-            Finding(
-                rule=self.name,
-                category=category,
-                score=_SCORES[entry.action],
-                action=entry.action,
-                clause=clause,
-                advice="protected",
-            )
-            for category, entry in gravest.items()
-        )
+        return entry_findings(self.name, self._found(content, context), context)
 
     def _found(self, content: Content, context: Context) -> tuple[ProtectedEntry, ...]:
         protected = context.protected
@@ -60,3 +45,24 @@ class ProtectedRule:
         if self.fingerprint is None:
             raise RuleError(self.name, "pictures are protected here, but there is no fingerprint")
         return protected.alike(self.fingerprint(content.pixels))
+
+
+def entry_findings(rule: str, entries: Iterable[ProtectedEntry], context: Context) -> tuple[Finding, ...]:
+    """Return the gravest entry of each category as a finding of `rule`."""
+    gravest: dict[Category, ProtectedEntry] = {}
+    for entry in entries:
+        known = gravest.get(entry.category)
+        if known is None or entry.action > known.action:
+            gravest[entry.category] = entry
+    clause = CLAUSE if CLAUSE in context.policy.clauses else None
+    return tuple(
+        Finding(
+            rule=rule,
+            category=category,
+            score=_SCORES[entry.action],
+            action=entry.action,
+            clause=clause,
+            advice="protected",
+        )
+        for category, entry in gravest.items()
+    )

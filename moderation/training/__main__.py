@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib import metadata, resources
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +17,16 @@ import numpy as np
 from moderation.embedding import shared_encoder
 from moderation.errors import ModerationError, TrainingError
 from moderation.head import ANY, Floats, Head
-from moderation.normalize import normalize
-from moderation.terms import TermList, load_terms
-from moderation.training.data import Example, distinct, read_file, read_folder, styled
+from moderation.terms import load_terms
+from moderation.training.data import Example
+from moderation.training.files import save_head
 from moderation.training.fit import LABELS, Features, Settings, calibrate, features, fit
+from moderation.training.mixing import FOLDS, LOOK_ALIKES, PLAIN, TYPED, load_examples
 from moderation.training.report import figures
 from moderation.training.vectors import embed_all
+from moderation.training.words import frequent_words
 
 _LOG = logging.getLogger("moderation.training")
-#: Sets whose harmless texts are on the verge on purpose: thresholds are not drawn from them.
-LOOK_ALIKES = frozenset({"overt_trainsplit", "copro_id", "nibbler_r1", "seeds"})
-
-#: Data sets that are left out together, so that harmful and harmless come from unseen sources.
-FOLDS = (
-    frozenset({"coco_train", "nibbler_r1"}),
-    frozenset({"diffusiondb_refl", "overt_trainsplit"}),
-    frozenset({"compbench_train", "copro_id"}),
-)
-#: Everyday prompts and captions; the other sets' harmless texts are look-alikes on purpose.
-PLAIN = ("coco_train", "compbench_train", "diffusiondb_refl")
-_STYLED = 3000
 _MIN_CATEGORY = 15
 _MIN_CALIBRATION = 200  # harmless texts of an unseen source
 
@@ -47,33 +37,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of labeled CSV files")
     parser.add_argument("--out", type=Path, required=True, help="folder for head.npz and head.json")
     parser.add_argument("--cache", type=Path, help="file that keeps the embeddings between runs")
+    parser.add_argument("--folds", type=Path, help="folder that keeps the heads of the held-out runs")
     parser.add_argument(
         "--licenses", default="LICENSES.md beside the training data", help="named in the card"
     )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(relativeCreated)7d ms %(message)s", stream=sys.stderr)
     try:
-        train(options.data, options.out, cache=options.cache, licenses=options.licenses)
+        train(
+            options.data,
+            options.out,
+            cache=options.cache,
+            folds=options.folds,
+            licenses=options.licenses,
+        )
     except ModerationError as error:
         _LOG.error("%s", error)
         return 1
     return 0
 
 
-def train(data: Path, out: Path, *, cache: Path | None = None, licenses: str = "") -> dict[str, object]:
+def train(
+    data: Path, out: Path, *, cache: Path | None = None, folds: Path | None = None, licenses: str = ""
+) -> dict[str, object]:
     """Train, calibrate and write the head; returns its card.
+
+    Args:
+        data: folder of labeled CSV files.
+        out: where `head.npz`, `head.json` and `words.txt` go.
+        cache: file that keeps the embeddings between runs.
+        folds: where the heads go that saw nothing of their fold, for `moderation.training.evaluate`.
+        licenses: named in the card.
 
     Raises:
         TrainingError: the data cannot be used.
     """
     settings = Settings()
-    examples = _load(data)
+    examples = load_examples(data)
     vectors = embed_all([e.text for e in examples], shared_encoder().embed, cache)
     grams = features(examples, settings)
-    unseen = _cross_validate(examples, vectors, grams, settings)
+    unseen, heads = _cross_validate(examples, vectors, grams, settings)
     measured = _measure(examples, unseen)
     _LOG.info("%s", json.dumps(measured, indent=1))
-    head = calibrate(fit(examples, vectors, grams, settings), _calibration(examples, unseen), settings)
+    calm = _calibration(examples, unseen)
+    if not calm:
+        raise TrainingError("no harmless data set of at least 200 texts can be held out for calibration")
+    head = calibrate(fit(examples, vectors, grams, settings), calm, settings)
+    if folds is not None:
+        _keep(heads, examples, unseen, settings, folds)
     rates = _rates(examples, unseen, head)
     _LOG.info("%s", json.dumps(rates, indent=1))
     card: dict[str, object] = {
@@ -88,47 +99,55 @@ def train(data: Path, out: Path, *, cache: Path | None = None, licenses: str = "
         "how_measured": "Every figure is of texts whose whole data set was left out of training.",
     }
     _write(head, card, out)
+    (out / "words.txt").write_text("\n".join(_words(examples)) + "\n", "utf-8")
     return card
 
 
-def _load(data: Path) -> list[Example]:
-    with resources.as_file(resources.files("moderation") / "data" / "seeds.csv") as seeds:
-        own = list(read_file(seeds))
-    shared = read_folder(data)
-    if not any(e.harmful for e in shared) or all(e.harmful for e in shared):
-        raise TrainingError("the data needs harmful and harmless examples")
-    listed = load_terms("lexicon.toml")
-    presumed = [e for e in shared if e.group != "diffusiondb_refl" or not _hit(e, listed)]
-    _LOG.info("%d texts presumed harmless have a listed term and are left out", len(shared) - len(presumed))
-    tails = [e.text for e in presumed if e.group == "diffusiondb_refl"]
-    mixed = distinct([*own, *presumed])
-    harmful = [e for e in mixed if e.harmful]
-    harmless = [e for e in mixed if not e.harmful and e.group != "diffusiondb_refl" and e.language == "en"]
-    extra = styled(harmful, tails, count=_STYLED)
-    extra += styled(harmless, tails, count=2 * _STYLED)  # or the style words themselves would look harmful
-    return distinct([*mixed, *extra])
-
-
-def _hit(example: Example, listed: TermList) -> bool:
-    return any(m.entry.severity != "note" for m in listed.find(normalize(example.text)))
+def _words(examples: Sequence[Example]) -> list[str]:
+    english = [example for example in examples if example.language == "en"]
+    return frequent_words(
+        (example.text for example in english if example.group in TYPED),
+        [load_terms("lexicon.toml")],
+        edited=(example.text for example in english if example.group not in TYPED),
+    )
 
 
 def _cross_validate(
     examples: Sequence[Example], vectors: Floats, grams: Sequence[Features], settings: Settings
-) -> Floats:
-    """Return each text's raw values from a head that saw nothing of its data set (NaN: no such head)."""
+) -> tuple[Floats, list[Head | None]]:
+    """Return the raw values from heads that saw nothing of a text's data set (NaN: none), and these heads."""
+    heads: list[Head | None] = []
     unseen = np.full((len(examples), len(LABELS)), np.nan, dtype=np.float32)
     for fold in FOLDS:
         outside = np.array([e.group not in fold for e in examples])
         inside = ~outside
         if not inside.any():
+            heads.append(None)
             continue
         rows = np.flatnonzero(outside).tolist()
         head = fit([examples[i] for i in rows], vectors[outside], [grams[i] for i in rows], settings)
+        heads.append(head)
         texts = [examples[i].text for i in np.flatnonzero(inside).tolist()]
         unseen[inside] = head.raw(texts, vectors[inside])
         _LOG.info("left out %s: %d texts", ", ".join(sorted(fold)), len(texts))
-    return unseen
+    return unseen, heads
+
+
+def _keep(
+    heads: Sequence[Head | None],
+    examples: Sequence[Example],
+    unseen: Floats,
+    settings: Settings,
+    folder: Path,
+) -> None:
+    """Write each fold's head, its bands drawn from the other folds' everyday prompts."""
+    for index, (head, fold) in enumerate(zip(heads, FOLDS, strict=True)):
+        others = [i for i, example in enumerate(examples) if example.group not in fold]
+        parts = _calibration([examples[i] for i in others], unseen[others])
+        if head is None or not parts:
+            continue
+        (folder / str(index)).mkdir(parents=True, exist_ok=True)
+        save_head(calibrate(head, parts, settings), folder / str(index) / "head.npz")
 
 
 def _overall(raw: Floats) -> Floats:
@@ -174,8 +193,6 @@ def _calibration(examples: Sequence[Example], unseen: Floats) -> list[Floats]:
         ]
         if len(rows) >= _MIN_CALIBRATION:
             parts.append(unseen[rows])
-    if not parts:
-        raise TrainingError("no harmless data set of at least 200 texts can be held out for calibration")
     return parts
 
 
@@ -211,17 +228,7 @@ def _sources(examples: Sequence[Example]) -> dict[str, dict[str, int]]:
 def _write(head: Head, card: dict[str, object], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     target = out / "head.npz"
-    np.savez_compressed(
-        target,
-        labels=np.array(head.labels),
-        hidden=head.hidden.astype(np.float16),
-        hidden_bias=head.hidden_bias,
-        output=head.output.astype(np.float16),
-        bias=head.bias,
-        ngrams=head.ngrams,
-        hold_at=head.hold_at,
-        block_at=head.block_at,
-    )
+    save_head(head, target)
     card = {**card, "sha256": hashlib.sha256(target.read_bytes()).hexdigest(), "bytes": target.stat().st_size}
     (out / "head.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
     _LOG.info("wrote %s, %d bytes", target, target.stat().st_size)

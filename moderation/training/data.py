@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from moderation import hindi
 from moderation.errors import TrainingError
-from moderation.normalize import normalize
+from moderation.normalize import plain
 from moderation.rules.classifier import SEGMENT
 from moderation.types import Category
 
@@ -45,6 +46,7 @@ _MAPPED = {
 _COLUMNS = {"text", "label_unsafe", "category", "source"}
 _STYLE = re.compile(r",\s*")
 _MAX_FIELD = 100_000
+_CONCEPT_WEIGHT = 0.15  # labels of a concept are noisier than labels of a prompt, and there are many
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +60,7 @@ class Example:
     group: str  # data set: what a held-out split leaves out as a whole
     language: str = "en"
     weight: float = 1.0
+    styled: bool = False  # a copy with style words behind it
 
 
 def read_folder(folder: Path) -> list[Example]:
@@ -108,13 +111,13 @@ def _example(row: dict[str, str], group: str) -> Example | None:
         source=row["source"] or group,
         group=group,
         language=row.get("language") or "en",
-        weight=0.5 if name.startswith("concept") else 1.0,  # labels of concepts are noisier than of prompts
+        weight=_CONCEPT_WEIGHT if name.startswith("concept") else 1.0,
     )
 
 
 def reading(text: str) -> str:
-    """Return what the head sees of a text: its base view, at most one segment long."""
-    return normalize(text).reading[:SEGMENT].strip()
+    """Return what the head sees of a text: its base view, Hindi as English, at most one segment long."""
+    return hindi.read(plain(text))[:SEGMENT].strip()
 
 
 def styled(examples: Sequence[Example], tails: Sequence[str], *, count: int) -> list[Example]:
@@ -129,7 +132,9 @@ def styled(examples: Sequence[Example], tails: Sequence[str], *, count: int) -> 
         return []
     ranked = sorted(examples, key=lambda item: zlib.crc32(item.text.encode()))
     return [
-        replace(item, text=f"{item.text.rstrip('. ')}, {_pick(endings, item.text)}"[:SEGMENT].strip())
+        replace(
+            item, text=f"{item.text.rstrip('. ')}, {_pick(endings, item.text)}"[:SEGMENT].strip(), styled=True
+        )
         for item in ranked[:count]
     ]
 

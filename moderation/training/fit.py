@@ -27,7 +27,8 @@ class Settings:
     epochs: int = 10
     ngram_epochs: int = 3
     buckets: int = 1 << 16
-    dropout: float = 0.4
+    dropout: float = 0.5
+    smoothing: float = 0.05  # of the labels, for the perceptron
     noise: float = 0.02  # added to embeddings, per dimension
     learning_rate: float = 1.5e-3
     ngram_rate: float = 0.02
@@ -36,6 +37,8 @@ class Settings:
         0.02  # share of harmless texts of unseen sources above the hold point, all outputs together
     )
     block_rate: float = 0.003
+    least: float = -1.0  # raw value: nobody is asked about what the head itself finds rather unlikely
+    apart: float = 2.0  # raw value between the two bands at least
     seed: int = 20250101
 
 
@@ -137,7 +140,8 @@ def _perceptron(
     )
     steps = settings.epochs * (len(data) // 512 + 1)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    wanted, weight = torch.from_numpy(goal.wanted), torch.from_numpy(goal.weight)
+    soft = goal.wanted * (1.0 - settings.smoothing) + settings.smoothing / 2
+    wanted, weight = torch.from_numpy(soft), torch.from_numpy(goal.weight)
     for _ in range(settings.epochs):
         for rows in torch.split(torch.randperm(len(data)), 512):
             batch = data[rows] + settings.noise * torch.randn(len(rows), data.shape[1])
@@ -202,9 +206,10 @@ def calibrate(head: Head, harmless: Sequence[Floats], settings: Settings) -> Hea
     outputs = len(head.labels)
     hold, block = settings.hold_rate / outputs, settings.block_rate / outputs
     hold_at = np.max([np.quantile(raw, 1 - hold, axis=0) for raw in harmless], axis=0)
+    hold_at = np.maximum(hold_at, settings.least)
     block_at = np.max([np.quantile(raw, 1 - block, axis=0) for raw in harmless], axis=0)
     return replace(
         head,
         hold_at=hold_at.astype(np.float32),
-        block_at=np.maximum(block_at, hold_at + 0.5).astype(np.float32),
+        block_at=np.maximum(block_at, hold_at + settings.apart).astype(np.float32),
     )

@@ -56,7 +56,8 @@ def hash_of(word: str) -> int:
     return sum(map(ord, word)) % 512
 
 
-@pytest.fixture(scope="module", params=sorted(RULES))
+# The guard asks a model that the operator brings: its own tests teach it a small one.
+@pytest.fixture(scope="module", params=sorted(set(RULES) - {"guard"}))
 def rule(request):
     return open_rule(request.param, Tools(embed=embed))
 

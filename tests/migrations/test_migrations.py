@@ -101,3 +101,32 @@ async def test_people_come_to_a_database_that_has_rows(database_url: str) -> Non
         async with engine.begin() as connection:
             await outbox.put(connection, "j2", "dance")
     await engine.dispose()
+
+
+async def test_published_checkpoints_come_to_a_database_that_has_some(database_url: str) -> None:
+    engine = open_database(database_url)
+    async with engine.connect() as connection:
+        await connection.run_sync(lambda c: command.upgrade(config_for(c), "0002"))
+        await connection.commit()
+    async with engine.begin() as connection:
+        for number, (place, size) in enumerate((("a", 1), ("a", 1), ("a", 2), ("b", 1)), start=1):
+            await connection.execute(
+                text(
+                    "INSERT INTO checkpoints (id, tree_size, note, place, published_ms) "
+                    "VALUES (:number, :size, :note, :place, 7)"
+                ),
+                {"number": number, "size": size, "note": f"n{number}", "place": place},
+            )
+    await migrate(engine)
+    async with engine.begin() as connection:
+        rows = await connection.execute(text("SELECT note, due_ms, token FROM checkpoints ORDER BY id"))
+        assert [tuple(row) for row in rows] == [("n1", None, None), ("n3", None, None), ("n4", None, None)]
+    with pytest.raises(IntegrityError):
+        async with engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO checkpoints (id, tree_size, note, place, published_ms) "
+                    "VALUES (9, 2, 'n', 'a', 7)"
+                )
+            )
+    await engine.dispose()

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
+import importlib.util
+import io
 import json
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from PIL import Image, ImageDraw
 from sqlalchemy import text
 
 from bot.compose import App, open_app
 from bot.conversation import Command, ImagineCommand, Origin, Progress, Reply
 from bot.errors import PlatformError, PlatformRateLimitError
+from bot.platforms.slack.app import SlackPlatform
 from bot.serve import draw
 from bot.settings import Settings
+from generation.job import StoredImage
 
 
 @dataclass
@@ -133,3 +141,98 @@ async def house(tmp_path: Path, settings_values: dict[str, object]) -> AsyncIter
     settings = settings_in(tmp_path / "data", **settings_values)
     async with open_app(settings, platforms=[room]) as app:
         yield House(app=app, room=room, settings=settings)
+
+
+@pytest.fixture
+def draw_by_hand() -> Callable[[App], Awaitable[str]]:
+    """What a worker on another machine does: claim a job, draw, store sealed, finish. Gives the job's id."""
+
+    async def draw_one(app: App) -> str:
+        job = await app.queue.claim("worker")
+        pixels = Image.new("RGB", (128, 128), (235, 240, 245))
+        pen = ImageDraw.Draw(pixels)
+        pen.ellipse((24, 32, 104, 112), fill=(200, 30, 30), outline=(90, 0, 0), width=4)
+        pen.line((64, 36, 76, 14), fill=(90, 60, 20), width=5)
+        out = io.BytesIO()
+        pixels.save(out, "PNG")
+        blob = await app.blobs.put(await app.vault.seal(job.user_id, out.getvalue()))
+        stored = StoredImage(
+            index=0,
+            blob=blob,
+            seed=1,
+            width=pixels.width,
+            height=pixels.height,
+            pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
+            credits=(),
+            note=None,
+            profile={},
+        )
+        await app.queue.finish(job, (stored,))
+        return job.id
+
+    return draw_one
+
+
+def _slack_peers() -> ModuleType:
+    """The fixtures of the wire suite: test folders are no packages."""
+    name = "verso_slack_peers"
+    if name not in sys.modules:
+        file = Path(__file__).parents[1] / "wire" / "slack" / "conftest.py"
+        spec = importlib.util.spec_from_file_location(name, file)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+_peers = _slack_peers()
+manifest, slack_peer, workspace = _peers.manifest, _peers.slack_peer, _peers.workspace
+witness = _peers.witness
+
+
+@dataclass
+class SlackHouse:
+    """The running bot behind the real Slack platform, and a sender that acts for people."""
+
+    app: App
+    workspace: object
+    sender: object
+
+    async def answer(self, payload: dict) -> dict:
+        """The private answer to a payload."""
+        token = payload["response_url"].rsplit("/", 1)[1]
+        await self.workspace.until(lambda: self.workspace.said[token], seconds=60)
+        return self.workspace.said[token][-1]
+
+    async def ask(self, payload: dict) -> dict:
+        """Send a payload; its private answer."""
+        await self.sender.send(payload)
+        return await self.answer(payload)
+
+    @staticmethod
+    def buttons(message: dict) -> dict[str, dict]:
+        """The buttons of a message by action id."""
+        found = [block["elements"] for block in message["blocks"] if block["type"] == "actions"]
+        return {one["action_id"]: one for row in found for one in row}
+
+
+@pytest.fixture
+async def slack_house(workspace, tmp_path, monkeypatch) -> AsyncIterator[SlackHouse]:
+    monkeypatch.chdir(tmp_path)  # no .env of the developer's
+    stop = asyncio.Event()
+    async with open_app(Settings(data_dir=tmp_path / "data")) as app:
+        platform = SlackPlatform(
+            bot_token=_peers.emulator.BOT, handler=app.handle, signing_secret=_peers.sender.SECRET, port=0
+        )
+        app.add_platform(platform)
+        tasks = [asyncio.create_task(platform.run(stop)), asyncio.create_task(app.courier.run(stop))]
+        async with asyncio.timeout(60):
+            await platform.listening.wait()
+        sender = _peers.sender.Sender(workspace, port=platform.port)
+        yield SlackHouse(app=app, workspace=workspace, sender=sender)
+        stop.set()
+        await asyncio.gather(*tasks)
+
+
+@pytest.fixture
+def ann(workspace) -> dict[str, str]:
+    return {"user": workspace.users["ann"], "channel": workspace.channels["art"]}

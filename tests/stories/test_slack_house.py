@@ -2,115 +2,60 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import importlib.util
-import io
 import json
 import re
-import sys
-from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw
 
-from bot.compose import open_app
-from bot.platforms.slack.app import SlackPlatform
-from bot.settings import Settings
-from generation.job import StoredImage
-
-
-def _slack_peers():
-    """The fixtures of the wire suite: test folders are no packages."""
-    name = "verso_slack_peers"
-    if name not in sys.modules:
-        file = Path(__file__).parents[1] / "wire" / "slack" / "conftest.py"
-        spec = importlib.util.spec_from_file_location(name, file)
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-_peers = _slack_peers()
-manifest, slack_peer, workspace = _peers.manifest, _peers.slack_peer, _peers.workspace
-witness = _peers.witness
-BOT, SECRET, Sender = _peers.emulator.BOT, _peers.sender.SECRET, _peers.sender.Sender
+BOT = "xoxb-verso"
 
 
 @pytest.fixture
-async def house(workspace, tmp_path, monkeypatch):
+def house(slack_house):
     """The running bot: (app, sender)."""
-    monkeypatch.chdir(tmp_path)  # no .env of the developer's
-    settings = Settings(data_dir=tmp_path / "data")
-    stop = asyncio.Event()
-    async with open_app(settings) as app:
-        platform = SlackPlatform(bot_token=BOT, handler=app.handle, signing_secret=SECRET, port=0)
-        app.add_platform(platform)
-        tasks = [asyncio.create_task(platform.run(stop)), asyncio.create_task(app.courier.run(stop))]
-        async with asyncio.timeout(60):
-            await platform.listening.wait()
-        yield app, Sender(workspace, port=platform.port)
-        stop.set()
-        await asyncio.gather(*tasks)
+    return slack_house.app, slack_house.sender
 
 
-def _buttons(message):
-    found = [block["elements"] for block in message["blocks"] if block["type"] == "actions"]
-    return {one["action_id"]: one for row in found for one in row}
-
-
-async def _answer(workspace, payload):
-    """The private answer to a payload."""
-    token = payload["response_url"].rsplit("/", 1)[1]
-    await workspace.until(lambda: workspace.said[token], seconds=60)
-    return workspace.said[token][-1]
-
-
-async def _accept(workspace, slack, who):
+async def _accept(slack_house, slack, who):
     """Accept the terms, asking for something that is refused afterwards: nothing is queued by it."""
     asked = slack.slash("/imagine", "how to build a bomb", **who)
     await slack.send(asked)
-    card = await _answer(workspace, asked)
-    clicked = slack.click(_buttons(card)["v:accept"], ephemeral=True, **who)
+    card = await slack_house.answer(asked)
+    clicked = slack.click(slack_house.buttons(card)["v:accept"], ephemeral=True, **who)
     await slack.send(clicked)
-    await _answer(workspace, clicked)
+    await slack_house.answer(clicked)
 
 
-@pytest.fixture
-def ann(workspace):
-    return {"user": workspace.users["ann"], "channel": workspace.channels["art"]}
-
-
-async def test_terms_are_shown_once_and_accepted_by_the_asker_alone(workspace, house, ann):
+async def test_terms_are_shown_once_and_accepted_by_the_asker_alone(workspace, slack_house, house, ann):
     _, slack = house
     asked = slack.slash("/imagine", "a red apple", **ann)
     await slack.send(asked)
-    card = await _answer(workspace, asked)
+    card = await slack_house.answer(asked)
     assert card["response_type"] == "ephemeral"
-    accept = _buttons(card)["v:accept"]
+    accept = slack_house.buttons(card)["v:accept"]
     stranger = slack.click(accept, user=workspace.users["bob"], channel=ann["channel"])
     await slack.send(stranger)
-    assert "gone" in (await _answer(workspace, stranger))["text"]
+    assert "gone" in (await slack_house.answer(stranger))["text"]
     mine = slack.click(accept, ephemeral=True, **ann)
     await slack.send(mine)
-    outcome = await _answer(workspace, mine)
+    outcome = await slack_house.answer(mine)
     assert outcome["replace_original"] is True
-    assert "v:accept" not in _buttons(outcome)
+    assert "v:accept" not in slack_house.buttons(outcome)
     question = slack.slash("/verso", "terms", **ann)
     await slack.send(question)
-    assert "You accepted these terms" in (await _answer(workspace, question))["text"]
+    assert "You accepted these terms" in (await slack_house.answer(question))["text"]
 
 
-async def test_a_refusal_is_private_appealed_and_decided_in_app_home(workspace, house, ann):
+async def test_a_refusal_is_private_appealed_and_decided_in_app_home(workspace, slack_house, house, ann):
     _, slack = house
-    await _accept(workspace, slack, ann)
+    await _accept(slack_house, slack, ann)
     asked = slack.slash("/imagine", "how to build a bomb", **ann)
     await slack.send(asked)
-    refusal = await _answer(workspace, asked)
+    refusal = await slack_house.answer(asked)
     assert refusal["response_type"] == "ephemeral"
     assert "how to build a bomb" not in json.dumps(refusal)
     trigger = await slack.trigger(ann["user"], BOT)
-    await slack.send(slack.click(_buttons(refusal)["v:appeal?"], trigger=trigger, **ann))
+    await slack.send(slack.click(slack_house.buttons(refusal)["v:appeal?"], trigger=trigger, **ann))
     await workspace.until(lambda: workspace.made("views.open"))
     view = workspace.made("views.open")[-1].answer["view"]
     await slack.send(
@@ -127,13 +72,13 @@ async def test_a_refusal_is_private_appealed_and_decided_in_app_home(workspace, 
 
     refused = slack.slash("/verso", f"review show {review_id}", **ann)  # ann does not moderate
     await slack.send(refused)
-    assert not _buttons(await _answer(workspace, refused))
+    assert not slack_house.buttons(await slack_house.answer(refused))
 
     shown = slack.slash("/verso", f"review show {review_id}", **moderator)
     await slack.send(shown)
-    review = await _answer(workspace, shown)
+    review = await slack_house.answer(shown)
     assert "it is for &lt;a&gt; chemistry &amp; safety class" in json.dumps(review)
-    uphold = next(one for name, one in _buttons(review).items() if name.startswith("v:uphold"))
+    uphold = next(one for name, one in slack_house.buttons(review).items() if name.startswith("v:uphold"))
     before = len(workspace.made("chat.postEphemeral"))
     trigger = await slack.trigger(moderator["user"], BOT)
     await slack.send(slack.click(uphold, trigger=trigger, ephemeral=True, **moderator))
@@ -151,12 +96,12 @@ async def test_a_refusal_is_private_appealed_and_decided_in_app_home(workspace, 
     assert ann["user"] in {notice.get("user"), notice["channel"]}
 
 
-async def test_history_keeps_what_a_lost_message_said(workspace, house, ann):
+async def test_history_keeps_what_a_lost_message_said(workspace, slack_house, house, ann):
     _, slack = house
-    await _accept(workspace, slack, ann)
+    await _accept(slack_house, slack, ann)
     asked = slack.slash("/imagine", "how to build a bomb", **ann)
     await slack.send(asked)
-    await _answer(workspace, asked)
+    await slack_house.answer(asked)
     await slack.send(
         slack.event({"type": "app_home_opened", "user": ann["user"], "channel": "D1", "tab": "home"})
     )
@@ -165,59 +110,35 @@ async def test_history_keeps_what_a_lost_message_said(workspace, house, ann):
     assert "block" in home.lower() or "refus" in home.lower()
 
 
-async def test_a_drawn_picture_arrives_and_tells_who_made_it(workspace, house, ann, witness):
+async def test_a_drawn_picture_arrives_and_tells_who_made_it(
+    workspace, slack_house, house, ann, witness, draw_by_hand
+):
     app, slack = house
     await app.moderator.warm()
-    if not app.moderator._warm:
-        pytest.skip("this checkout lacks data of a moderation rule: everything is held")
-    await _accept(workspace, slack, ann)
+    await _accept(slack_house, slack, ann)
     asked = slack.slash("/imagine", "a red apple --seed 1", **ann)
     await slack.send(asked)
-    await _answer(workspace, asked)
+    await slack_house.answer(asked)
     assert len(workspace.made("chat.postMessage")) == 1  # the placeholder
-    await _draw(app)
+    await draw_by_hand(app)
     await workspace.until(lambda: workspace.made("files.completeUploadExternal"), seconds=60)
     await workspace.until(
         lambda: "slack_file" in json.dumps(workspace.made("chat.update")[-1].args), seconds=60
     )
     (message,) = (await workspace.ask("conversations.history", witness, channel=ann["channel"]))["messages"]
-    buttons = _buttons(message)
+    buttons = slack_house.buttons(message)
     who = slack.click(buttons["v:whomade"], user=workspace.users["bob"], channel=ann["channel"])
     await slack.send(who)
-    assert "ann" in (await _answer(workspace, who))["text"]
+    assert "ann" in (await slack_house.answer(who))["text"]
     shortcut = slack.shortcut(message, user=workspace.users["bob"], channel=ann["channel"])
     await slack.send(shortcut)
-    assert "ertain match" in json.dumps(await _answer(workspace, shortcut))
+    assert "ertain match" in json.dumps(await slack_house.answer(shortcut))
     stranger = slack.click(buttons["v:delete"], user=workspace.users["bob"], channel=ann["channel"])
     await slack.send(stranger)
-    await _answer(workspace, stranger)
+    await slack_house.answer(stranger)
     assert workspace.made("chat.delete") == []
     mine = slack.click(buttons["v:delete"], **ann)
     await slack.send(mine)
-    await _answer(workspace, mine)
+    await slack_house.answer(mine)
     left = await workspace.ask("conversations.history", witness, channel=ann["channel"])
     assert left["messages"] == []
-
-
-async def _draw(app):
-    """What a worker on another machine does: claim, draw, store sealed, finish."""
-    job = await app.queue.claim("worker")
-    pixels = Image.new("RGB", (128, 128), (235, 240, 245))
-    pen = ImageDraw.Draw(pixels)
-    pen.ellipse((24, 32, 104, 112), fill=(200, 30, 30), outline=(90, 0, 0), width=4)
-    pen.line((64, 36, 76, 14), fill=(90, 60, 20), width=5)
-    out = io.BytesIO()
-    pixels.save(out, "PNG")
-    blob = await app.blobs.put(await app.vault.seal(job.user_id, out.getvalue()))
-    stored = StoredImage(
-        index=0,
-        blob=blob,
-        seed=1,
-        width=pixels.width,
-        height=pixels.height,
-        pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
-        credits=(),
-        note=None,
-        profile={},
-    )
-    await app.queue.finish(job, (stored,))

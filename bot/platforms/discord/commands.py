@@ -16,19 +16,17 @@ from bot.conversation import (
     ImagineCommand,
     Origin,
     Reply,
-    ReviewCommand,
 )
 from bot.platforms.discord import words
 from bot.platforms.discord.answers import Answers
 from bot.platforms.discord.downloads import Downloads
+from bot.platforms.discord.moderation import Id, moderation_group
 from bot.platforms.discord.text import unformatted
 
 logger = logging.getLogger(__name__)
 
 Aspect = Literal["1:1", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16"]
 Prompt = app_commands.Range[str, 1, 2000]
-Reason = app_commands.Range[str, 1, 1000]
-ReviewId = app_commands.Range[str, 1, 64]
 _MAX_SEED = 2**32 - 5  # picture i uses seed + i
 _MAX_CHOICES = 25
 _MAX_CHOICE = 100
@@ -66,7 +64,7 @@ def build_tree(client: discord.Client, answers: Answers, downloads: Downloads) -
     ):
         _add_question(tree, answers, name, what, description)  # type: ignore[arg-type]  # one of the literals
     _add_cancel(tree, answers)
-    tree.add_command(_moderation(answers))
+    tree.add_command(moderation_group(answers, downloads))
     _add_who_made(tree, answers, downloads)
     return tree
 
@@ -136,61 +134,9 @@ def _add_question(
 def _add_cancel(tree: VersoTree, answers: Answers) -> None:
     @tree.command(name="cancel", description="Stop your waiting pictures")
     @app_commands.describe(job="One job only; without it, all of yours")
-    async def cancel(interaction: discord.Interaction, job: ReviewId | None = None) -> None:
+    async def cancel(interaction: discord.Interaction, job: Id | None = None) -> None:
         async def build(origin: Origin) -> Command:
             return CancelCommand(origin=origin, job_id=(job or "").strip())
-
-        await answers.answer(interaction, build)
-
-
-def _moderation(answers: Answers) -> app_commands.Group:
-    """The moderators' queue; servers may show it to other roles in their integration settings."""
-    group = app_commands.Group(
-        name="moderation",
-        description="The moderators' queue",
-        guild_only=True,
-        default_permissions=discord.Permissions(manage_messages=True),
-    )
-
-    @group.command(name="review", description="What waits for a decision")
-    async def review(interaction: discord.Interaction) -> None:
-        async def build(origin: Origin) -> Command:
-            return ReviewCommand(origin=origin, step="list")
-
-        await answers.answer(interaction, build)
-
-    @group.command(name="show", description="One review with everything a decision needs")
-    async def show(interaction: discord.Interaction, review: ReviewId) -> None:
-        async def build(origin: Origin) -> Command:
-            return ReviewCommand(origin=origin, step="show", review_id=review.strip())
-
-        await answers.answer(interaction, build)
-
-    for step, description in (
-        ("approve", "Let it pass; a held prompt is drawn"),
-        ("uphold", "The decision stands"),
-        ("warn", "The decision stands, and the user is warned"),
-        ("timeout", "The decision stands, and the user has to pause"),
-    ):
-        _add_decision(group, answers, step, description)  # type: ignore[arg-type]  # one of the literals
-    return group
-
-
-def _add_decision(
-    group: app_commands.Group,
-    answers: Answers,
-    step: Literal["approve", "uphold", "warn", "timeout"],
-    description: str,
-) -> None:
-    @group.command(name=step, description=description)
-    @app_commands.describe(review="The review's id", reason="What the user will read")
-    async def decide(
-        interaction: discord.Interaction, review: ReviewId, reason: Reason | None = None
-    ) -> None:
-        async def build(origin: Origin) -> Command:
-            return ReviewCommand(
-                origin=origin, step=step, review_id=review.strip(), reason=(reason or "").strip()
-            )
 
         await answers.answer(interaction, build)
 

@@ -25,6 +25,11 @@ class Downloads:
         attachment = _first_picture(message)
         if attachment is None:
             return Reply(text=words.NO_PICTURE, tone="warning")
+        data = await self.picture(attachment)
+        return data if isinstance(data, Reply) else WhoMadeCommand(origin=origin, image=data)
+
+    async def picture(self, attachment: discord.Attachment) -> bytes | Reply:
+        """The bytes of an attachment, or the reply that says why they cannot be had."""
         too_large = Reply(
             text=words.PICTURE_TOO_LARGE.format(limit=self.limit // (1024 * 1024)), tone="warning"
         )
@@ -37,7 +42,7 @@ class Downloads:
             return Reply(text=words.DOWNLOAD_FAILED, tone="warning")
         if len(data) > self.limit:  # the size that came with the message was not true
             return too_large
-        return WhoMadeCommand(origin=origin, image=data)
+        return data
 
 
 def _first_picture(message: discord.Message) -> discord.Attachment | None:

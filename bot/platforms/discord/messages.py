@@ -11,6 +11,7 @@ import discord
 from bot.conversation import Button, Field, ImageFile, Reply
 from bot.platforms.discord import words
 from bot.platforms.discord.text import ELLIPSIS, ZERO_WIDTH_SPACE, legible, link, plain, unformatted
+from bot.words import dated, when
 
 MAX_FILES = 10
 FULL_TEXT = "full-text.txt"
@@ -83,7 +84,7 @@ def draft(reply: Reply, *, upload_limit: int, public: bool) -> Draft:
         # Nobody can accept terms, or judge a prompt, that ends in an ellipsis: the whole comes as a file.
         if len(fitting) < MAX_FILES and _is_cut(embeds[0], reply, text):
             full_text = legible(
-                "\n\n".join([text, *(f"{field.label}: {field.value}" for field in reply.fields)])
+                "\n\n".join([text, *(f"{field.label}: {dated(field)}" for field in reply.fields)])
             )
     elif not content and not fitting:
         content = ZERO_WIDTH_SPACE  # Discord refuses an empty message
@@ -115,8 +116,8 @@ def _embed(reply: Reply, text: str, *, public: bool) -> discord.Embed:
             break
         fitted = value
         if len(name) + len(value) > room:
-            fitted = plain(field.value, limit=room - len(name))
-        embed.add_field(name=name, value=fitted, inline=len(field.value) <= _SHORT)
+            fitted = _value(field, limit=room - len(name))
+        embed.add_field(name=name, value=fitted, inline=field.at_ms is None and len(field.value) <= _SHORT)
         room -= len(name) + len(fitted)
     return embed
 
@@ -137,8 +138,20 @@ def _field(field: Field) -> tuple[str, str]:
     if field.url:
         value = link(field.value or field.url, field.url, limit=_MAX_FIELD_VALUE)
     else:
-        value = plain(field.value, limit=_MAX_FIELD_VALUE)
+        value = _value(field, limit=_MAX_FIELD_VALUE)
     return name, value or ZERO_WIDTH_SPACE
+
+
+def _value(field: Field, *, limit: int) -> str:
+    """A field's words after its moment, which Discord's clients show in the reader's own time zone."""
+    if field.at_ms is None:
+        return plain(field.value, limit=limit)
+    seconds = field.at_ms // 1000
+    moment = f"<t:{seconds}:f> (<t:{seconds}:R>)"
+    if len(moment) > limit:
+        return plain(when(field.at_ms), limit=limit)
+    said = plain(field.value, limit=max(0, limit - len(moment) - 2))
+    return f"{moment}: {said}" if said else moment
 
 
 def _file_name(name: str, number: int) -> str:

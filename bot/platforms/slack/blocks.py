@@ -18,10 +18,12 @@ from bot.platforms.slack.text import (
     MESSAGE_LIMIT,
     VALUE_LIMIT,
     chunks,
+    date,
     link,
     mrkdwn,
     plain,
 )
+from bot.words import when
 
 Block = dict[str, object]
 
@@ -139,7 +141,11 @@ def _fields(fields: Sequence[Field]) -> Iterator[Block]:
 def _field(field: Field) -> str:
     label = mrkdwn(field.label, _LABEL_PART).replace("*", _STAR)
     room = FIELD_LIMIT - len(label) - 3
-    value = link(field.url, field.value, room) if field.url else mrkdwn(field.value, room)
+    if field.at_ms is not None:
+        moment = date(field.at_ms, fallback=when(field.at_ms))
+        value = f"{moment}: {mrkdwn(field.value, room - len(moment) - 2)}" if field.value else moment
+    else:
+        value = link(field.url, field.value, room) if field.url else mrkdwn(field.value, room)
     return f"*{label}*\n{value or '-'}"
 
 

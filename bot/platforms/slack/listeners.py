@@ -25,12 +25,20 @@ from bot.platforms.slack.modals import (
     read_ask,
     read_imagine,
 )
+from bot.platforms.slack.moderation import (
+    PROTECT_VIEW,
+    AddProtection,
+    protect,
+    protect_view,
+    read_protect,
+)
 from bot.platforms.slack.options import USAGE, parse_options
 from bot.platforms.slack.payload import Payload, event_id, flag, table, tables, word, words, workspace_of
 from bot.platforms.slack.recent import Recent
 from bot.platforms.slack.text import unescape
 from bot.platforms.slack.translate import imagine, verso
 from bot.platforms.slack.work import where
+from bot.words import MODERATORS_ONLY
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +72,7 @@ class Listeners:
         app.action(ACTION)(self.on_click)
         app.view(IMAGINE_VIEW)(self.on_imagine_form)
         app.view(ASK_VIEW)(self.on_answer)
+        app.view(PROTECT_VIEW)(self.on_protect_form)
         app.shortcut(SHORTCUT)(self.on_shortcut)
         app.event("app_home_opened")(self.on_home)
         app.event("app_uninstalled")(self.on_gone)
@@ -137,6 +146,32 @@ class Listeners:
 
         self._desk.start(body, lambda _payload, origin: press(origin))
 
+    async def on_protect_form(self, ack: AsyncAck, body: Payload) -> None:
+        """The form of `/verso moderation protect add`."""
+        sent, errors = read_protect(table(body, "view"))
+        if sent is None:
+            await ack(response_action="errors", errors=errors)
+            return
+        await ack()
+        if not self._recent.first_time(event_id(body), value=True):
+            return
+        memo = Memo.parse(word(body, "view", "private_metadata"))
+
+        async def add(origin: Origin) -> None:
+            asker = await self._desk.with_rights(_remember(origin, memo))
+            if not asker.is_moderator:
+                await self._desk.tell(asker, Reply(text=MODERATORS_ONLY, tone="warning"))
+                return
+            try:
+                image = await fetch(self._desk.client, sent.file) if sent.file is not None else None
+            except PlatformError as error:
+                text = f"I cannot look at that picture: {error}."
+                await self._desk.tell(asker, Reply(text=text, tone="warning"))
+                return
+            await self._desk.answer(protect(asker, sent, image=image))
+
+        self._desk.start(body, lambda _payload, origin: add(origin))
+
     async def on_shortcut(self, ack: AsyncAck, body: Payload) -> None:
         """The message shortcut "Who made this?"."""
         await ack()
@@ -170,8 +205,13 @@ class Listeners:
         await self._desk.answer(imagine(replace(origin, private=options.private), options))
 
     async def _verso(self, body: Payload, origin: Origin) -> None:
-        command = verso(await self._desk.with_rights(origin), unescape(word(body, "text")))
-        await self._desk.answer(command)
+        asked = verso(await self._desk.with_rights(origin), unescape(word(body, "text")))
+        if isinstance(asked, AddProtection):
+            memo = Memo(channel=origin.channel_id, response_url=origin.token)
+            view = protect_view(memo, term=asked.term)
+            await self._desk.open(origin, word(body, "trigger_id"), view)
+            return
+        await self._desk.answer(asked)
 
     async def _click(self, body: Payload, origin: Origin) -> None:
         action = next(iter(tables(body, "actions")), {})

@@ -1,4 +1,4 @@
-"""The two forms: what to draw, and the sentence a button asks for."""
+"""Forms: what to draw, the sentence a button asks for, and the parts that every form is made of."""
 
 from __future__ import annotations
 
@@ -66,72 +66,91 @@ class Memo:
 def imagine_view(memo: Memo, *, models: Sequence[str], aspects: Sequence[str] = ASPECTS) -> View:
     """The form that `/imagine` opens when nothing follows it."""
     blocks = [
-        _input(
-            "prompt", "What shall I draw?", _text(PROMPT_LIMIT, "a red apple on a blue plate", lines=True)
+        titled(
+            "prompt",
+            "What shall I draw?",
+            text_input(PROMPT_LIMIT, example="a red apple on a blue plate", lines=True),
         ),
-        _input("no", "What to avoid", _text(PROMPT_LIMIT, "text, blur"), optional=True),
-        _input("aspect", "Shape", _select(aspects, aspects[0])),
-        _input("count", "How many pictures", _select([str(n + 1) for n in range(MAX_COUNT)], "1")),
-        _input("seed", "Seed: the same one draws the same picture again", _text(10, "any"), optional=True),
+        titled("no", "What to avoid", text_input(PROMPT_LIMIT, example="text, blur"), optional=True),
+        titled("aspect", "Shape", select(aspects, aspects[0])),
+        titled("count", "How many pictures", select([str(n + 1) for n in range(MAX_COUNT)], "1")),
+        titled(
+            "seed",
+            "Seed: the same one draws the same picture again",
+            text_input(10, example="any"),
+            optional=True,
+        ),
     ]
     if len(models) > 1:
-        blocks.append(_input("model", "Model", _select(models, models[0])))
-    private = {"text": plain_object("Answer in a direct message"), "value": "private"}
-    boxes: dict[str, object] = {"type": "checkboxes", "action_id": "value", "options": [private]}
-    blocks.append(_input("private", "Privacy", boxes, optional=True))
-    return _view(IMAGINE_VIEW, "Draw a picture", "Draw", memo, blocks)
+        blocks.append(titled("model", "Model", select(models, models[0])))
+    private = checkbox("private", "Answer in a direct message")
+    blocks.append(titled("private", "Privacy", private, optional=True))
+    return form(IMAGINE_VIEW, "Draw a picture", "Draw", memo, blocks)
 
 
 def ask_view(memo: Memo, *, label: str, ask: str) -> View:
     """The form behind a button that wants a sentence first."""
-    blocks = [_input("text", ask, _text(PROMPT_LIMIT, "", lines=True), limit=_QUESTION_LIMIT)]
-    return _view(ASK_VIEW, label, "Send", memo, blocks)
+    blocks = [titled("text", ask, text_input(PROMPT_LIMIT, lines=True), limit=_QUESTION_LIMIT)]
+    return form(ASK_VIEW, label, "Send", memo, blocks)
 
 
 def read_imagine(view: Payload) -> tuple[ImagineOptions | None, dict[str, str]]:
     """The options in a sent form, or what to say below which field."""
     values = table(view, "state", "values")
     errors: dict[str, str] = {}
-    prompt = _typed(values, "prompt")
+    prompt = typed(values, "prompt")
     if not prompt:
         errors["prompt"] = "Please say what to draw."
     try:
-        seed = read_seed(_typed(values, "seed"))
+        seed = read_seed(typed(values, "seed"))
     except UsageError as error:
         seed, errors["seed"] = None, str(error).removeprefix("--seed takes ").capitalize()
     try:
-        aspect = read_aspect(_chosen(values, "aspect") or "1:1")
-        count = read_count(_chosen(values, "count") or "1")
+        aspect = read_aspect(chosen(values, "aspect") or "1:1")
+        count = read_count(chosen(values, "count") or "1")
     except UsageError as error:
         aspect, count, errors[error.field] = "1:1", 1, str(error)
     if errors:
         return None, errors
     options = ImagineOptions(
         prompt=prompt,
-        negative_prompt=_typed(values, "no"),
+        negative_prompt=typed(values, "no"),
         aspect=aspect,
         seed=seed,
         count=count,
-        model_id=_chosen(values, "model") or None,
-        private=bool(tables(values, "private", "value", "selected_options")),
+        model_id=chosen(values, "model") or None,
+        private=checked(values, "private"),
     )
     return options, {}
 
 
 def read_ask(view: Payload) -> str:
     """The sentence in a sent form."""
-    return _typed(table(view, "state", "values"), "text")
+    return typed(table(view, "state", "values"), "text")
 
 
-def _typed(values: Payload, name: str) -> str:
+def typed(values: Payload, name: str) -> str:
+    """What was typed into a field."""
     return word(values, name, "value", "value").strip()
 
 
-def _chosen(values: Payload, name: str) -> str:
+def chosen(values: Payload, name: str) -> str:
+    """What was chosen from a list."""
     return word(values, name, "value", "selected_option", "value")
 
 
-def _view(callback_id: str, title: str, submit: str, memo: Memo, blocks: list[View]) -> View:
+def checked(values: Payload, name: str) -> bool:
+    """Whether a box is checked."""
+    return bool(tables(values, name, "value", "selected_options"))
+
+
+def uploaded(values: Payload, name: str) -> Payload | None:
+    """Slack's object of the first uploaded file."""
+    return next(iter(tables(values, name, "value", "files")), None)
+
+
+def form(callback_id: str, title: str, submit: str, memo: Memo, blocks: list[View]) -> View:
+    """A modal."""
     return {
         "type": "modal",
         "callback_id": callback_id,
@@ -143,9 +162,10 @@ def _view(callback_id: str, title: str, submit: str, memo: Memo, blocks: list[Vi
     }
 
 
-def _input(
+def titled(
     name: str, label: str, element: dict[str, object], *, optional: bool = False, limit: int = 200
 ) -> View:
+    """One field of a modal: an element under its label."""
     return {
         "type": "input",
         "block_id": name,
@@ -155,7 +175,8 @@ def _input(
     }
 
 
-def _text(limit: int, example: str, *, lines: bool = False) -> dict[str, object]:
+def text_input(limit: int, *, example: str = "", value: str = "", lines: bool = False) -> dict[str, object]:
+    """A place for at most `limit` characters, with `value` in it."""
     element: dict[str, object] = {
         "type": "plain_text_input",
         "action_id": "value",
@@ -164,10 +185,24 @@ def _text(limit: int, example: str, *, lines: bool = False) -> dict[str, object]
     }
     if example:
         element["placeholder"] = plain_object(example, 150)
+    if value:
+        element["initial_value"] = value[:limit]
     return element
 
 
-def _select(values: Sequence[str], first: str) -> dict[str, object]:
+def select(values: Sequence[str], first: str) -> dict[str, object]:
+    """A list to choose from."""
     options = [{"text": plain_object(value), "value": value} for value in values[:_OPTIONS]]
     initial = next(option for option in options if option["value"] == first)
     return {"type": "static_select", "action_id": "value", "options": options, "initial_option": initial}
+
+
+def checkbox(value: str, label: str) -> dict[str, object]:
+    """A single box."""
+    option = {"text": plain_object(label), "value": value}
+    return {"type": "checkboxes", "action_id": "value", "options": [option]}
+
+
+def file_input(extensions: Sequence[str]) -> dict[str, object]:
+    """A place for one file; Slack takes at most 10 MB there."""
+    return {"type": "file_input", "action_id": "value", "filetypes": list(extensions), "max_files": 1}

@@ -79,6 +79,11 @@ def link(url: str, label: str, limit: int = FIELD_LIMIT) -> str:
     return f"<{safe}|{mrkdwn(label.replace('|', '/'), limit - len(safe) - 3)}>"
 
 
+def date(ms: int, *, fallback: str) -> str:
+    """A moment (Unix ms) in the reader's own time zone, such as "tomorrow at 3:04 PM"."""
+    return f"<!date^{ms // 1000}^{{date_short_pretty}} at {{time}}|{escape(fallback)}>"
+
+
 def _is_web_address(url: str) -> bool:
     try:
         parts = urlsplit(url)

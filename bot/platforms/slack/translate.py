@@ -13,6 +13,7 @@ from bot.conversation import (
     ReviewCommand,
 )
 from bot.errors import UsageError
+from bot.platforms.slack.moderation import AddProtection, moderation
 from bot.platforms.slack.options import ImagineOptions
 from bot.platforms.slack.payload import Payload, event_id, word, workspace_of
 
@@ -25,7 +26,8 @@ HELP = (
     "/verso history   what you asked for, and what was refused\n"
     "/verso terms   the model's terms and what you accepted\n"
     "/verso models   what can be drawn with\n"
-    "/verso review   for moderators: list, show, approve, uphold, warn, timeout"
+    "/verso review   for moderators: list, show, approve, uphold, warn, timeout\n"
+    "/verso moderation   for moderators: test, protect, takedown, quarantine, digest, policy"
 )
 
 _ASKS: dict[str, Ask] = {
@@ -85,11 +87,11 @@ def imagine(origin: Origin, options: ImagineOptions) -> ImagineCommand:
     )
 
 
-def verso(origin: Origin, text: str) -> Command:
-    """The command behind `/verso TEXT`.
+def verso(origin: Origin, text: str) -> Command | AddProtection:
+    """The command behind `/verso TEXT`, or the form that it asks for.
 
     Raises:
-        UsageError: there is no such subcommand; the message is the help text.
+        UsageError: there is no such subcommand, or not for this person; the message says so.
     """
     name, _, rest = text.strip().partition(" ")
     name, rest = name.lower(), rest.strip()
@@ -99,6 +101,8 @@ def verso(origin: Origin, text: str) -> Command:
         return CancelCommand(origin=origin, job_id=rest)
     if name == "review":
         return _review(origin, rest)
+    if name == "moderation":
+        return moderation(origin, rest)
     known = not name or name == "help"
     raise UsageError(HELP if known else f"/verso {name[:40]} is not a command.\n{HELP}", field=name[:40])
 

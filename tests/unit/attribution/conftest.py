@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.ledger import Ledger
+from attribution.signing import LedgerKeys
 from attribution.vault import Vault
 
 VAULT_KEY = bytes(range(32))
@@ -30,7 +31,8 @@ def a_vault() -> Callable[..., Vault]:
 def a_ledger(a_vault: Callable[..., Vault]) -> Callable[..., Ledger]:
     def build(engine: AsyncEngine, **changes: object) -> Ledger:
         clock = itertools.count(1_750_000_000_000)
-        arguments = {"signer": SIGNER, "origin": ORIGIN, "vault": None, "now_ms": lambda: next(clock)}
+        keys = LedgerKeys(origin=ORIGIN, signer=SIGNER)
+        arguments = {"keys": keys, "vault": None, "now_ms": lambda: next(clock)}
         arguments.update(changes)
         arguments["vault"] = arguments["vault"] or a_vault(engine)
         return Ledger(engine, **arguments)

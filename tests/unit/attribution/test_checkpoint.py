@@ -85,7 +85,7 @@ def test_random_text_never_crashes_the_parsers(text: str) -> None:
 
 
 def test_signers_nobody_asked_for_are_ignored() -> None:
-    witness = sign_note(HEAD.body, name="witness.example", key=OTHER).removeprefix(HEAD.body + "\n")
+    witness = sign_note(HEAD.body, OTHER, name="witness.example").removeprefix(HEAD.body + "\n")
     note = sign_checkpoint(HEAD, KEY) + witness
     assert len(parse_note(note).signatures) == 2
     assert open_checkpoint(note, [VERIFIER]) == HEAD
@@ -96,7 +96,7 @@ def test_signers_nobody_asked_for_are_ignored() -> None:
 
 
 def test_a_wrong_signature_of_a_trusted_key_is_refused_even_beside_a_good_one() -> None:
-    bad = sign_note("other\n", name=ORIGIN, key=KEY).removeprefix("other\n\n")
+    bad = sign_note("other\n", KEY, name=ORIGIN).removeprefix("other\n\n")
     with pytest.raises(VerificationError, match="does not hold"):
         open_checkpoint(sign_checkpoint(HEAD, KEY) + bad, [VERIFIER])
 
@@ -185,9 +185,9 @@ def test_malformed_verifier_keys_are_refused(text: str) -> None:
 
 def test_what_a_note_could_not_carry_cannot_be_signed() -> None:
     for build in (
-        lambda: sign_note("no newline", name=ORIGIN, key=KEY),
-        lambda: sign_note("text\n", name="na me", key=KEY),
-        lambda: sign_note("te\x00xt\n", name=ORIGIN, key=KEY),
+        lambda: sign_note("no newline", KEY, name=ORIGIN),
+        lambda: sign_note("text\n", KEY, name="na me"),
+        lambda: sign_note("te\x00xt\n", KEY, name=ORIGIN),
         lambda: Checkpoint(origin="", tree_size=0, root_hash=bytes(32)),
         lambda: Checkpoint(origin="a\nb", tree_size=0, root_hash=bytes(32)),
         lambda: Checkpoint(origin="a", tree_size=-1, root_hash=bytes(32)),

@@ -25,6 +25,9 @@ async def test_with_data_it_measures_quality(tmp_path):
     assert result["per_category"]["violence"]["stopped"] == 1.0
     assert result["harmless_blocked"] == 0.0
     assert result["prompts"] == 25
+    assert len(result["evasion"]) == 13
+    assert all(result["evasion"][name]["recall_kept"] == 1.0 for name in ("case", "zero-width", "spacing"))
+    assert all(row["false_positives_more"] == 0.0 for row in result["evasion"].values())
 
 
 async def test_without_data_it_measures_time():

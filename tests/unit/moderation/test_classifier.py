@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from moderation.policy import Policy
@@ -78,3 +79,28 @@ def test_texts_are_cut_at_signs_into_pieces():
     assert "".join("".join(pieces).split()) == "word," * 200
     assert all(len(piece) <= SEGMENT for piece in split("x" * 1000))
     assert list(split("")) == [""]
+
+
+def test_a_listed_word_in_another_sense_is_ruled_out_by_the_head():
+    lexicon = open_rule("lexicon", Tools())
+    found = scores(lexicon, "an undressed salad in a wooden bowl")
+    assert found[Category.SEXUAL].action is Action.ALLOW
+    assert scores(lexicon, "an undressed woman on a bed")[Category.SEXUAL].action > Action.ALLOW
+
+
+def test_a_guess_at_a_misspelled_word_never_refuses():
+    lexicon = open_rule("lexicon", Tools())
+    plain = scores(lexicon, "a man is decapitated with an axe in the street")[Category.VIOLENCE]
+    guessed = scores(lexicon, "a man is decaptiated with an axe in the street")[Category.VIOLENCE]
+    assert (plain.action, guessed.action) == (Action.BLOCK, Action.HOLD)
+
+
+def test_many_stars_are_read_by_what_the_words_are(rule):
+    calm = scores(rule, "a bl*e fr*g and a gre*n p*nd")
+    assert all(finding.action is Action.ALLOW for finding in calm.values())
+
+
+def test_below_a_band_no_category_counts_more_than_the_text_as_a_whole(rule):
+    raw = np.zeros(len(rule.head.labels), dtype=np.float32) - 1.2
+    raw[-1] = -6.0  # the output for "harmful at all"
+    assert max(rule.head.scores(raw).values()) < 0.05

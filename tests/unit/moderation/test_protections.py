@@ -184,3 +184,12 @@ async def test_pictures_are_compared_by_their_fingerprint(engine):
     blind = a_moderator(protections)  # nobody can compare: somebody has to look
     assert (await blind.review(picture, Scope(workspace_id="w1"))).action is Action.HOLD
     blind.close()
+
+
+async def test_an_entry_with_an_id_of_its_own_is_added_once(engine):
+    protections = Protections(engine)
+    first = await add(protections, entry_id="0" * 16)
+    version = (await protections.current("w1")).version
+    await add(protections, entry_id="0" * 16)
+    assert [entry.id for entry in await protections.entries()] == [first.id]
+    assert (await protections.current("w1")).version == version

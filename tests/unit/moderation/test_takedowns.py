@@ -97,3 +97,15 @@ async def test_nothing_to_take_down_is_no_take_down(engine):
         await takedowns.open_(workspace_id="w1", requested_by="x", reason="y", actor="mod", items=())
     with pytest.raises(TakedownError):
         await takedowns.get("none")
+
+
+async def test_a_request_with_an_id_of_its_own_is_taken_in_once(engine):
+    takedowns = Takedowns(engine)
+    first = await open_(takedowns, an_item("i1"), takedown_id="0" * 16)
+    again = await open_(takedowns, an_item("i2"), takedown_id="0" * 16)
+    assert (again.id, [item.image_id for item in again.items]) == (first.id, ["i1"])
+    await takedowns.dismiss(first.id, actor="m1")
+    with pytest.raises(TakedownError, match="decided before: dismissed"):
+        await takedowns.dismiss(first.id, actor="m2")
+    assert (await open_(takedowns, takedown_id="0" * 16)).status == DISMISSED
+    assert await takedowns.unfinished() == ()

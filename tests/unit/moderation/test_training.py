@@ -158,7 +158,9 @@ def test_the_program_writes_head_and_card(tmp_path, monkeypatch):
     write(data / "overt_trainsplit.csv", [(f"fnord {n}", "1", "violence", "o") for n in range(30)])
     write(data / "copro_id.csv", [(f"quux {n}", "1", "concept_explicit", "c") for n in range(30)])
     arguments = ["--data", str(data), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache.npz")]
-    assert program.main(arguments) == 0
+    assert program.main([*arguments, "--folds", str(tmp_path / "folds")]) == 0
+    assert all(load_head(tmp_path / "folds" / str(fold)).labels == LABELS for fold in range(3))
+    assert "boat" in (tmp_path / "out" / "words.txt").read_text("utf-8").split()
     head = load_head(tmp_path / "out")
     assert head.labels == LABELS
     card = json.loads((tmp_path / "out" / "head.json").read_text())

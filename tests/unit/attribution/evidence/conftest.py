@@ -23,11 +23,14 @@ from attribution.ledger import Ledger
 from attribution.licenses import LicenseCatalog
 from attribution.lookup import Lookup
 from attribution.merkle import leaf_hash
+from attribution.publications import Publications
 from attribution.record import EventKind
 from attribution.releases import Release, ReleaseDraft, Releases
+from attribution.signing import LedgerKeys
 from attribution.vault import Vault
 
 LICENSE = LicenseCatalog.load().get("MIT")
+ORIGIN = "verso/0123456789abcdef"
 START_MS = 1_790_000_000_000
 
 
@@ -195,7 +198,7 @@ def a_house(
     async def build(engine: AsyncEngine) -> House:
         signer = Ed25519PrivateKey.from_private_bytes(bytes(range(64, 96)))
         vault = a_vault(engine)
-        ledger = a_ledger(engine, vault=vault, signer=signer)
+        ledger = a_ledger(engine, vault=vault, keys=LedgerKeys(origin=ORIGIN, signer=signer))
         credentials = Credentials(
             **c2pa_pems,
             generator_version="0.1.0",
@@ -211,9 +214,9 @@ def a_house(
         room = EvidenceRoom(
             engine,
             ledger=ledger,
+            publications=Publications(engine),
             vault=vault,
             releases=releases,
-            signer=signer,
             get_blob=get_blob,
             now_ms=lambda: START_MS,
         )

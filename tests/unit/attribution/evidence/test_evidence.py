@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
+from attribution.bundle import build_bundle
 from attribution.errors import ErasedError, EvidenceError
-from attribution.evidence import build_bundle
 from attribution.record import EventKind
 from attribution.verify import verify_bundle
 

@@ -1,0 +1,115 @@
+"""`verso keys`: where the keys lie, what losing each means, rotation and backup."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from attribution.key_index import INDEX, rotate_ledger_key
+from attribution.keys import KeyRing
+from bot.cli.output import console, print_json
+from bot.compose import open_app
+from bot.settings import load_settings
+from bot.words import when
+
+keys_app = typer.Typer(help="Signing, vault and mark keys.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+_DAY_MS = 86_400_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.add_typer(keys_app, name="keys")
+
+
+@keys_app.command("show")
+def show_keys(as_json: AsJson = False) -> None:
+    """Where the keys lie, what each is for, what losing it means; never the keys themselves."""
+    settings = load_settings()
+    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
+    if as_json:
+        print_json(
+            {
+                "verifier_key": keys.ledger_verifier_key,
+                "verifier_keys": [str(key) for key in keys.ledger.verifier_keys],
+                "endorsements": [str(endorsement) for endorsement in keys.ledger.endorsements],
+                "keys": [
+                    {"name": k.name, "path": str(k.path), "purpose": k.purpose, "loss": k.loss}
+                    for k in keys.describe()
+                ],
+            }
+        )
+        return
+    table = Table(show_lines=True)
+    for title in ("key", "file", "purpose", "if it is lost"):
+        table.add_column(title, overflow="fold")
+    for key in keys.describe():
+        table.add_row(key.name, Text(str(key.path)), key.purpose, key.loss)
+    console.print(table)
+    console.print("Verifier key of the ledger, for 'verso verify --trust' (publish it):", style="bold")
+    for text in (*map(str, keys.ledger.verifier_keys), *map(str, keys.ledger.endorsements)):
+        console.print(text, soft_wrap=True, markup=False)
+
+
+@keys_app.command("rotate")
+def rotate(
+    which: Annotated[Literal["ledger"], typer.Argument(help="The key to replace.")],
+    overlap_days: Annotated[
+        float, typer.Option(help="How long the old key signs beside the new one.", min=0, max=3650)
+    ] = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Make a new signing key for the ledger. The old one endorses it, and the ledger records that."""
+    del which
+    settings = load_settings()
+
+    async def run() -> None:
+        async with open_app(settings) as app:  # completes a rotation that was cut off
+            endorsement = rotate_ledger_key(
+                settings.keys_dir,
+                now_ms=time.time_ns() // 1_000_000,
+                overlap_ms=round(overlap_days * _DAY_MS),
+            )
+            app.ledger.reload_keys()
+            await app.ledger.record_rotations()
+            checkpoint = await app.ledger.head()
+        if as_json:
+            print_json(
+                {
+                    "verifier_key": str(endorsement.new),
+                    "endorsement": str(endorsement),
+                    "overlap_until_ms": endorsement.overlap_until_ms,
+                    "checkpoint": checkpoint,
+                }
+            )
+            return
+        until = when(endorsement.overlap_until_ms)
+        console.print(f"The ledger has a new key. Both sign until {until}; the old file may go then.")
+        console.print("Publish the new key and its endorsement beside the old key:", style="bold")
+        for text in (endorsement.new, endorsement):
+            console.print(str(text), soft_wrap=True, markup=False)
+        console.print("Make a new backup of the keys: verso keys backup", style="yellow")
+
+    asyncio.run(run())
+
+
+@keys_app.command("backup")
+def backup_keys(folder: Annotated[Path, typer.Argument(help="A new folder, on other media.")]) -> None:
+    """Copy the keys alone."""
+    settings = load_settings()
+    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
+    folder.mkdir(parents=True, mode=0o700)
+    for path in (*(key.path for key in keys.describe()), settings.keys_dir / INDEX):
+        copy = folder / path.name
+        copy.touch(mode=0o600)
+        copy.write_bytes(path.read_bytes())
+    console.print(
+        f"{len(keys.describe())} keys copied to {folder}. Whoever has them can read and sign everything.",
+        markup=False,
+    )

@@ -1,0 +1,57 @@
+"""Puts the training set together, and says which sources are left out together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+from moderation.errors import TrainingError
+from moderation.normalize import normalize
+from moderation.terms import TermList, load_terms
+from moderation.training.data import Example, distinct, read_file, read_folder, styled
+from moderation.training.own import OWN_WEIGHT, own_examples
+
+_LOG = logging.getLogger(__name__)
+#: Sets whose harmless texts are on the verge on purpose: thresholds are not drawn from them.
+LOOK_ALIKES = frozenset({"overt_trainsplit", "copro_id", "nibbler_r1", "seeds", "own"})
+
+#: Data sets that are left out together, so that harmful and harmless come from unseen sources.
+FOLDS = (
+    frozenset({"coco_train", "nibbler_r1"}),
+    frozenset({"diffusiondb_refl", "overt_trainsplit"}),
+    frozenset({"compbench_train", "copro_id"}),
+)
+#: Everyday prompts and captions; the other sets' harmless texts are look-alikes on purpose.
+PLAIN = ("coco_train", "compbench_train", "diffusiondb_refl")
+#: What people typed themselves, misspellings and all.
+TYPED = frozenset({"diffusiondb_refl", "nibbler_r1"})
+_STYLED = 3000
+
+
+def load_examples(data: Path) -> list[Example]:
+    """Return the data sets of a folder, our own sentences, and copies of both with style words behind them.
+
+    Raises:
+        TrainingError: a file is not as agreed, or the data lacks harmful or harmless texts.
+    """
+    with resources.as_file(resources.files("moderation") / "data" / "seeds.csv") as seeds:
+        own = [replace(example, weight=OWN_WEIGHT) for example in read_file(seeds)]
+    shared = read_folder(data)
+    if not any(e.harmful for e in shared) or all(e.harmful for e in shared):
+        raise TrainingError("the data needs harmful and harmless examples")
+    listed = load_terms("lexicon.toml")
+    presumed = [e for e in shared if e.group != "diffusiondb_refl" or not _hit(e, listed)]
+    _LOG.info("%d texts presumed harmless have a listed term and are left out", len(shared) - len(presumed))
+    tails = [e.text for e in presumed if e.group == "diffusiondb_refl"]
+    mixed = distinct([*own, *own_examples(), *presumed])
+    harmful = [e for e in mixed if e.harmful]
+    harmless = [e for e in mixed if not e.harmful and e.group != "diffusiondb_refl" and e.language == "en"]
+    extra = styled(harmful, tails, count=_STYLED)
+    extra += styled(harmless, tails, count=2 * _STYLED)  # or the style words themselves would look harmful
+    return distinct([*mixed, *extra])
+
+
+def _hit(example: Example, listed: TermList) -> bool:
+    return any(m.entry.severity != "note" for m in listed.find(normalize(example.text)))
