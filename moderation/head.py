@@ -93,9 +93,7 @@ class Head:
         table = dict(zip(self.labels, (float(value) for value in scaled), strict=True))
         overall = table.pop(ANY, 0.0)
         whole = _BELOW / (1.0 + math.exp(-_GENTLE * float(raw[self.labels.index(ANY)])))
-        scores = {
-            Category(label): value if value >= 0.5 else value * whole for label, value in table.items()
-        }
+        scores = {Category(label): value if value >= 0.5 else value * whole for label, value in table.items()}
         likeliest = max(table, key=lambda label: table[label])
         carrier = max((label for label in table if label not in NAMELESS), key=lambda label: table[label])
         carried = max(overall, whole) if carrier == likeliest else whole
