@@ -22,7 +22,8 @@ from moderation.confusables import LEET
 from moderation.words import LETTERS, Words, load_words, one_away
 
 MAX_PIECES = 400  # of a text; the rest is left as it is
-MAX_CORRECTIONS = 40  # words looked up one letter away: the only step that takes time
+MAX_MASKED = 80  # words with starred letters
+MAX_CORRECTIONS = 32  # words looked up one letter away: the only step that takes time
 _MAX_RUN = 800  # letters run together
 _LONGEST = 20  # letters of a word
 _KNOWN_AFTER = 0.7  # share of the letters in known words without which a guess is dropped
@@ -114,14 +115,16 @@ def _pieces(text: str) -> list[_Piece]:
 def _cheapest(pieces: Sequence[_Piece], words: Words) -> list[tuple[int, int, _Reading]]:
     """The cheapest way to read all pieces, by dynamic programming over where a reading ends."""
     best: list[tuple[float, int, _Reading]] = [(0.0, -1, _Reading(0.0, "", 0))]
-    budget = MAX_CORRECTIONS
+    budget, stars = MAX_CORRECTIONS, MAX_MASKED
     for end in range(len(pieces)):
         piece = pieces[end]
         if _ASCII_WORD.fullmatch(piece.text) and piece.text not in words and budget:
             budget -= 1
             single = _word(piece.text, words, correct=True)
         else:
-            single = _alone(piece.text, words)
+            masked = bool(_WILD.search(piece.text))
+            stars -= masked
+            single = _alone(piece.text, words, unmask=masked and stars >= 0)
         choices = [(best[end][0] + single.cost, end, single)]
         for start in range(max(0, end - 2), end):
             joined = _joined(pieces[start : end + 1], words)
@@ -142,7 +145,7 @@ def _cheapest(pieces: Sequence[_Piece], words: Words) -> list[tuple[int, int, _R
 
 
 @lru_cache(maxsize=4096)
-def _alone(text: str, words: Words) -> _Reading:
+def _alone(text: str, words: Words, *, unmask: bool) -> _Reading:
     """A piece by itself: a known word, a word with signs or digits in it, or something else."""
     bare = text.removesuffix("'s").removesuffix("\u2019s")
     if bare in words:
@@ -160,7 +163,7 @@ def _alone(text: str, words: Words) -> _Reading:
     options = [closed] if len(closed) > 2 and len(parts) > 1 else []
     if len(read) > 2:
         options += _read_ones(text)
-    if _WILD.search(text):
+    if unmask:
         options += _unmasked(text, words)
     known = [word for word in options if word in words]
     if known:

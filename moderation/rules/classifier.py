@@ -19,7 +19,7 @@ from moderation.types import Category, Content, Finding, ImageContent, Scope
 
 SEGMENT = 320  # characters: what the head was trained on at most
 _CLAUSE = 120  # characters of the pieces in which a longer text is searched: one bad sentence must not drown
-_EMBEDDED = (3, 1)  # of those pieces, the worst by their n-grams: of the text as written, as recovered
+_EMBEDDED = (2, 1)  # of those pieces, the worst by their n-grams: of the text as written, as recovered
 _SIGN = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]")
 _BREAK = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]|\s(?=\S)")
 _DISGUISED = 3  # respelled words from which on a text is a disguise, and not a slip
