@@ -1,0 +1,1 @@
+"""Which training pictures a finished picture is nearest to, and whether it copies one."""
