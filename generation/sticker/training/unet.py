@@ -15,7 +15,15 @@ from rich.progress import Progress
 from generation.sticker.export import MODEL, NOISE_SCHEDULER
 from generation.sticker.training.latents import CHANNELS, SHIPPED, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
-from generation.sticker.training.run import Average, Batches, Clock, History, check_model, save_state
+from generation.sticker.training.run import (
+    Average,
+    Batches,
+    Clock,
+    History,
+    check_model,
+    save_state,
+    without_subnormals,
+)
 from generation.sticker.training.samples import SampleSheet
 from generation.sticker.training.text_table import LENGTH, build_text_encoder
 
@@ -98,7 +106,6 @@ def train_unet(
             for part in ("unet", "text_encoder", "tokenizer"):
                 shutil.copytree(start / part, out / part, dirs_exist_ok=True)
     torch.manual_seed(0)
-    torch.set_flush_denormal(True)
     run = _Run(out, minutes=minutes, cool=cool, bfloat16=bfloat16)
     torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
@@ -111,7 +118,7 @@ def train_unet(
 
     sheet = SampleSheet(pictures, target, vae=vae)
     batches = Batches(make, seed=f"unet {run.step}")
-    with run.clock.listening(), Progress() as progress:
+    with run.clock.listening(), without_subnormals(), Progress() as progress:
         end = min((x for x in (samples, run.cold_at) if x is not None), default=None)
         task = progress.add_task("U-Net", total=end, completed=run.seen)
         while not run.clock.over and (end is None or run.seen < end):

@@ -13,7 +13,15 @@ from rich.progress import Progress
 
 from generation.sticker.training.latents import CHANNELS, SHIPPED, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
-from generation.sticker.training.run import Average, Batches, Clock, History, check_model, save_state
+from generation.sticker.training.run import (
+    Average,
+    Batches,
+    Clock,
+    History,
+    check_model,
+    save_state,
+    without_subnormals,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +79,6 @@ def train_vae(
     out.mkdir(parents=True, exist_ok=True)
     target = PatchLatents.open(latents, pictures)
     torch.manual_seed(0)
-    torch.set_flush_denormal(True)
     run = _Run(out, start=start, steps=steps, minutes=minutes)
     torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
@@ -85,7 +92,7 @@ def train_vae(
         return torch.from_numpy(planes), torch.from_numpy(target.encode(stacked))
 
     batches = Batches(make, seed=f"vae {run.step}")
-    with run.clock.listening(), Progress() as progress:
+    with run.clock.listening(), without_subnormals(), Progress() as progress:
         task = progress.add_task("autoencoder", total=steps, completed=run.step)
         while run.step < steps and not run.clock.over:
             mean = run.advance(*batches.next())
