@@ -13,7 +13,8 @@ from importlib import resources
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from attribution.credentials import read
+from attribution.authorship import Act, Statement, statement
+from attribution.credentials import CredentialReport, read
 from attribution.errors import CredentialError, EvidenceError
 from attribution.merkle import leaf_hash
 from attribution.receipt import Receipt
@@ -31,6 +32,19 @@ class ProvedEntry:
     opening: Opening | None = field(default=None, repr=False)  # None: nothing hidden, or not ours to show
     actor: str = ""  # who acted: person, machine, moderator or house
     title: str = ""  # what happened, for people
+
+    @property
+    def act(self) -> Act:
+        """The entry as an authorship statement reads it."""
+        entry = self.receipt.entry
+        return Act(
+            leaf_index=self.receipt.leaf_index,
+            at_ms=entry.at_ms,
+            kind=entry.kind,
+            subject=entry.subject,
+            public=entry.public,
+            fields=self.opening.fields if self.opening else {},
+        )
 
     def to_json(self) -> dict[str, Json]:
         """The entry as an object, so that people can read it: its canonical form is the leaf."""
@@ -105,6 +119,7 @@ def build_bundle(parts: BundleParts, *, signer: Ed25519PrivateKey) -> bytes:
     if opening is None:
         raise EvidenceError("the record cannot be opened")
     proved = parts.record.to_json()
+    authorship = statement([step.act for step in parts.steps], owner=receipt.entry.subject)
     members = {
         "record.json": canonical_json({"entry": proved["entry"], "leaf_hash": leaf_hash(receipt.leaf).hex()}),
         "commitments.json": canonical_json(_opening_json(opening)),
@@ -128,10 +143,11 @@ def build_bundle(parts: BundleParts, *, signer: Ed25519PrivateKey) -> bytes:
         "manifest.c2pa": parts.sidecar,
         "terms.txt": parts.terms,
         "acceptance.json": canonical_json(parts.acceptance.to_json()),
-        "lineage.json": canonical_json({"steps": [step.to_json() for step in parts.steps]}),
+        "lineage.json": canonical_json(
+            {"steps": [step.to_json() for step in parts.steps], "authorship": authorship.to_json()}
+        ),
         "moderation.json": parts.moderation,
         "profile.json": parts.profile,
-        "report.pdf": render(_report_facts(parts)),
         "verify.py": _resource("verify.py"),
         "LIMITS.txt": _resource("LIMITS.txt"),
     }
@@ -141,6 +157,7 @@ def build_bundle(parts: BundleParts, *, signer: Ed25519PrivateKey) -> bytes:
         members["rotations.json"] = canonical_json({"rotations": [one.to_json() for one in parts.rotations]})
     if parts.match is not None:
         members["match.json"] = canonical_json(parts.match)
+    members["report.pdf"] = render(_report_facts(parts, authorship, members))
     members["index.json"] = _index(parts, members, signer)
     try:
         return write_container(members)
@@ -168,8 +185,8 @@ def _opening_json(opening: Opening) -> dict[str, Json]:
     return {"fields": dict(opening.fields), "nonces": nonces}
 
 
-def _report_facts(parts: BundleParts) -> ReportFacts:
-    receipt = parts.record.receipt
+def _report_facts(parts: BundleParts, authorship: Statement, members: Mapping[str, bytes]) -> ReportFacts:
+    receipt, credential = parts.record.receipt, _credential(parts.image)
     return ReportFacts(
         image=parts.image,
         entry=receipt.entry,
@@ -178,7 +195,9 @@ def _report_facts(parts: BundleParts) -> ReportFacts:
         steps=tuple(_report_step(step) for step in parts.steps),
         terms=parts.terms.decode("utf-8", "replace"),
         moderation=parts.moderation,
-        references=_references(parts.image),
+        authorship=authorship,
+        references=credential.ingredients,
+        signer=credential.signer,
         limits=_resource("LIMITS.txt").decode(),
         leaf_index=receipt.leaf_index,
         tree_size=receipt.tree_size,
@@ -186,7 +205,10 @@ def _report_facts(parts: BundleParts) -> ReportFacts:
         checkpoint=receipt.checkpoint,
         verifier_key=parts.verifier_key,
         exported_at_ms=parts.exported_at_ms,
-        matched=parts.match is not None,
+        match=parts.match,
+        digests={
+            name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != "verify.py"
+        },
     )
 
 
@@ -201,10 +223,10 @@ def _report_step(proved: ProvedEntry) -> ReportStep:
     )
 
 
-def _references(image: bytes) -> tuple[str, ...]:
-    """The pictures that the image rests on, as its own manifest names them."""
+def _credential(image: bytes) -> CredentialReport:
+    """The image's own manifest: it names its signer, and the pictures that the image rests on."""
     try:
-        return read(image).ingredients
+        return read(image)
     except CredentialError as error:
         raise EvidenceError(f"the image's credentials cannot be read: {error}") from error
 

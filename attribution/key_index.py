@@ -136,6 +136,42 @@ def rotate_ledger_key(folder: Path, *, now_ms: int, overlap_ms: int) -> Endorsem
         return endorsement
 
 
+def add_key(folder: Path, what: str, make: Callable[[], bytes]) -> Path:
+    """Make a further key of a kind and list it as the one in force; gives its file.
+
+    A file that a crash left before the list was replaced is taken up by the next attempt.
+
+    Raises:
+        KeyFileError: the folder cannot be read or written.
+    """
+    with key_files.locked(folder):
+        value = json.loads(key_files.read(folder / INDEX))
+        last = Path(str(value["keys"][what][-1]["file"]))
+        stem, _, number = last.stem.rpartition("-")
+        path = folder / f"{stem}-{int(number) + 1}{last.suffix}"
+        key_files.ensure(path, make)
+        digest = hashlib.sha256(key_files.read(path)).hexdigest()
+        value["keys"][what].append({"file": path.name, "sha256": digest})
+        key_files.replace(folder / INDEX, json.dumps(value, indent=2).encode() + b"\n")
+        return path
+
+
+def drop_retired(folder: Path, what: str) -> tuple[Path, ...]:
+    """Forget the keys of a kind but for the one in force: first in the list, then the files; gives these.
+
+    Raises:
+        KeyFileError: the folder cannot be read or written.
+    """
+    with key_files.locked(folder):
+        value = json.loads(key_files.read(folder / INDEX))
+        retired = tuple(folder / Path(str(key["file"])).name for key in value["keys"][what][:-1])
+        value["keys"][what] = value["keys"][what][-1:]
+        key_files.replace(folder / INDEX, json.dumps(value, indent=2).encode() + b"\n")
+        for path in retired:
+            path.unlink(missing_ok=True)
+        return retired
+
+
 def parsed(path: Path, data: bytes, parse: Callable[[bytes], _T]) -> _T:
     """What `parse` makes of a file's content.
 

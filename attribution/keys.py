@@ -15,6 +15,7 @@ import datetime as dt
 import hashlib
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from attribution import certificates, key_files
 from attribution.errors import KeyFileError, SigningError
-from attribution.key_index import INDEX, ledger_keys, new_ed25519, parsed, read_index
+from attribution.key_index import INDEX, Listed, add_key, ledger_keys, new_ed25519, parsed, read_index
+from attribution.key_service import KeyService, PlainFile
 from attribution.signing import LedgerKeys
 
 _SECRET_BYTES = 32
@@ -61,10 +63,17 @@ _MEANING = {
         "a new image signer will come from a new root, which readers have to trust anew",
     ),
 }
-_RETIRED = (
-    "signed older checkpoints; signs beside its successor until the overlap ends",
-    "nothing once the overlap is over: remove it then",
-)
+_RETIRED = {
+    "ledger": (
+        "signed older checkpoints; signs beside its successor until the overlap ends",
+        "nothing once the overlap is over: remove it then",
+    ),
+    "vault": (
+        "wraps keys that a rotation has not reached; run 'verso keys rotate vault' to finish it",
+        "the people whose keys it still wraps become unreadable",
+    ),
+    "c2pa": ("signed older images, which verify without it", "nothing: remove it"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +93,7 @@ class KeyRing:
 
     folder: Path
     ledger: LedgerKeys
-    vault_key: bytes = field(repr=False)
+    vault_keys: tuple[bytes, ...] = field(repr=False)  # newest first; several while a rotation is under way
     lookup_key: bytes = field(repr=False)
     mark_key: bytes = field(repr=False)
     c2pa_chain: bytes = field(repr=False)  # PEM: the image signer's certificate, then the root's
@@ -92,30 +101,35 @@ class KeyRing:
     files: tuple[KeyInfo, ...] = field(repr=False)
 
     @classmethod
-    def open(cls, folder: Path, *, organisation: str = "Verso operator") -> KeyRing:
+    def open(
+        cls, folder: Path, *, organisation: str = "Verso operator", service: KeyService | None = None
+    ) -> KeyRing:
         """Load the keys, after making them at first start; two processes that start at once agree.
 
         Args:
             folder: outside the database; made with mode 0700.
             organisation: the operator's name in the certificates; used only when they are made.
+            service: guards the vault's key; None: it lies in its file as it is.
 
         Raises:
             KeyFileError: a file is missing, damaged, or open to other users; the message says what to do.
+            VaultError: the service cannot be asked.
         """
+        service = service or PlainFile()
         key_files.prepare(folder)
         if not key_files.exists(folder / INDEX):
-            _create(folder, organisation)
+            _create(folder, organisation, service)
         origin, index = read_index(folder)
         newest = {what: files[-1] for what, files in index.items()}
         data = {
             what: key_files.checked(folder / newest[what].file, newest[what].sha256)
-            for what in ("vault", "lookup", "mark", "c2pa")
+            for what in ("lookup", "mark", "c2pa")
         }
         c2pa_key, c2pa_chain = parsed(folder / newest["c2pa"].file, data["c2pa"], certificates.split)
         return cls(
             folder=folder,
             ledger=ledger_keys(folder, origin, index["ledger"]),
-            vault_key=parsed(folder / newest["vault"].file, data["vault"], _secret),
+            vault_keys=_vault_keys(folder, index["vault"], service),
             lookup_key=parsed(folder / newest["lookup"].file, data["lookup"], _secret),
             mark_key=parsed(folder / newest["mark"].file, data["mark"], _secret),
             c2pa_chain=c2pa_chain,
@@ -124,8 +138,8 @@ class KeyRing:
                 KeyInfo(
                     name=what if listed is files[-1] else f"{what} (retired)",
                     path=folder / listed.file,
-                    purpose=_MEANING[what][0] if listed is files[-1] else _RETIRED[0],
-                    loss=_MEANING[what][1] if listed is files[-1] else _RETIRED[1],
+                    purpose=_MEANING[what][0] if listed is files[-1] else _RETIRED[what][0],
+                    loss=_MEANING[what][1] if listed is files[-1] else _RETIRED[what][1],
                     fingerprint=listed.sha256[:16],
                 )
                 for what, files in index.items()
@@ -133,6 +147,11 @@ class KeyRing:
                 if listed is files[-1] or key_files.exists(folder / listed.file)
             ),
         )
+
+    @property
+    def vault_key(self) -> bytes:
+        """The vault key in force."""
+        return self.vault_keys[0]
 
     @property
     def origin(self) -> str:
@@ -154,11 +173,69 @@ class KeyRing:
         return self.files
 
 
-def _create(folder: Path, organisation: str) -> None:
+class VaultKeys:
+    """Reads the vault's keys again whenever the list of keys has changed: another process may rotate them."""
+
+    def __init__(self, folder: Path, service: KeyService) -> None:
+        self._folder, self._service = folder, service
+        self._listed: tuple[Listed, ...] = ()
+        self._keys: tuple[bytes, ...] = ()
+
+    def __call__(self) -> tuple[bytes, ...]:
+        """The keys, newest first.
+
+        Raises:
+            KeyFileError: a file is missing or damaged.
+            VaultError: the service cannot be asked.
+        """
+        _, index = read_index(self._folder)
+        if index["vault"] != self._listed:
+            self._keys = _vault_keys(self._folder, index["vault"], self._service)
+            self._listed = index["vault"]
+        return self._keys
+
+
+def add_vault_key(folder: Path, service: KeyService) -> None:
+    """Make a new vault key; the old one stays until every person's key is wrapped anew.
+
+    Raises:
+        KeyFileError: the folder cannot be read or written.
+        VaultError: the service cannot be asked.
+    """
+    add_key(folder, "vault", lambda: service.wrap(secrets.token_bytes(_SECRET_BYTES)))
+
+
+def rotate_image_signer(folder: Path, organisation: str) -> Path:
+    """Make a new certificate and key for signing images, under the same root; gives its file.
+
+    What the old one signed still verifies: its certificate lies in the images, and its root stays.
+
+    Raises:
+        KeyFileError: the folder cannot be written, or the root's key is not there any more.
+    """
+    _, index = read_index(folder)
+    root = folder / index["c2pa_root"][-1].file
+    now = dt.datetime.now(dt.UTC)
+    return add_key(folder, "c2pa", lambda: certificates.make_signer(organisation, key_files.read(root), now))
+
+
+def _vault_keys(folder: Path, listed: Sequence[Listed], service: KeyService) -> tuple[bytes, ...]:
+    return tuple(
+        parsed(
+            folder / one.file,
+            key_files.checked(folder / one.file, one.sha256),
+            lambda content: _sized(service.unwrap(content)),
+        )
+        for one in reversed(listed)
+    )
+
+
+def _create(folder: Path, organisation: str, service: KeyService) -> None:
     now = dt.datetime.now(dt.UTC)
     root = folder / _FILES["c2pa_root"]
     try:
-        for what in ("vault", "lookup", "mark"):
+        key_files.ensure(folder / _FILES["vault"], lambda: service.wrap(secrets.token_bytes(_SECRET_BYTES)))
+        for what in ("lookup", "mark"):
             key_files.ensure(
                 folder / _FILES[what], lambda: base64.b64encode(secrets.token_bytes(_SECRET_BYTES)) + b"\n"
             )
@@ -188,6 +265,10 @@ def _secret(data: bytes) -> bytes:
         secret = base64.b64decode(data.strip(), validate=True)
     except binascii.Error:
         raise ValueError("not base64") from None
+    return _sized(secret)
+
+
+def _sized(secret: bytes) -> bytes:
     if len(secret) != _SECRET_BYTES:
         raise ValueError("a secret has 32 bytes")
     return secret

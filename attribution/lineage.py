@@ -17,6 +17,7 @@ from attribution.record import EventKind
 
 Actor = Literal["person", "machine", "moderator", "house"]
 
+_PARENTS = ("parent_image_id", "second_parent_image_id")  # two: a blend
 _MAX_JOBS = 64  # a chain of variations longer than this is cut, and says so
 
 _ACTORS: Mapping[EventKind, Actor] = {
@@ -149,7 +150,8 @@ class Lineage:
                     # Steps on an image (chosen, posted, looked up) need not name its job.
                     about = await self._ledger.of_image(image)
                     found.update({stored.leaf_index: stored for stored in about if _within(stored, job)})
-            for parent in {stored.entry.public.get("parent_image_id") for stored in entries}:
+            parents = [stored.entry.public.get(name) for stored in entries for name in _PARENTS]
+            for parent in dict.fromkeys(parents):
                 source = await self._maker(parent) if isinstance(parent, str) else None
                 waiting += [source] if source else []
         return Timeline(

@@ -47,6 +47,15 @@ holds = Table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
+departures = Table(  # workspaces that removed the app: everybody there is erased when it is due
+    "departures",
+    metadata,
+    Column("workspace_id", String(128), primary_key=True),
+    Column("left_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("done_ms", BigInteger),  # NULL until then
+)
+
 openings = Table(
     "openings",
     metadata,

@@ -6,6 +6,7 @@ can be found from a platform identity only through a keyed hash, and not at all 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -61,15 +62,18 @@ class Vault:
         *,
         vault_key: bytes,
         lookup_key: bytes,
+        reload_keys: Callable[[], Sequence[bytes]] | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         new_id: Callable[[], str] = lambda: secrets.token_hex(16),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`reload_keys` reads the vault's keys anew, newest first: another process may have rotated them."""
         if len(vault_key) != _KEY_BYTES or len(lookup_key) != _KEY_BYTES:
             raise VaultError("the vault's keys have 32 bytes")
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
-        self._wrapper = AESGCM(vault_key)
+        self._wrappers: tuple[AESGCM, ...] = (AESGCM(vault_key),)  # newest first
+        self._reload_keys = reload_keys
         self._lookup_key = lookup_key
         self._now_ms = now_ms
         self._new_id = new_id
@@ -144,6 +148,14 @@ class Vault:
         async with self._reader.connect() as connection:
             found = await connection.scalar(select(subjects.c.erased_ms).where(subjects.c.subject == subject))
         return found is not None
+
+    async def people(self) -> tuple[str, ...]:
+        """The pseudonyms of everybody who was not erased."""
+        async with self._reader.connect() as connection:
+            known = (
+                select(subjects.c.subject).where(subjects.c.erased_ms.is_(None)).order_by(subjects.c.subject)
+            )
+            return tuple(await connection.scalars(known))
 
     async def erase(self, subject: str, *, connection: AsyncConnection | None = None) -> None:
         """Destroy the person's key, look-up, identity and openings; a second time does nothing.
@@ -246,6 +258,47 @@ class Vault:
                     raise VaultError("a stored opening is damaged") from None
         return found
 
+    async def rewrap(self) -> int:
+        """Wrap every person's key by the vault's newest key, all in one transaction; gives how many changed.
+
+        Raises:
+            VaultError: a key opens with none of the vault's keys; nothing has changed.
+        """
+        changed = 0
+        async with self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # SQLite's write transactions exclude each other
+                await connection.execute(text("LOCK TABLE subjects IN SHARE ROW EXCLUSIVE MODE"))
+            await self._reload()
+            newest = self._wrappers[0]
+            people = select(subjects.c.subject, subjects.c.wrapped_key).where(
+                subjects.c.wrapped_key.is_not(None)
+            )
+            for row in (await connection.execute(people)).all():
+                context = bound("key", row.subject)
+                if _opened(newest, row.wrapped_key, context) is not None:
+                    continue
+                wrapped = encrypt(newest, await self._unwrap(row.subject, row.wrapped_key), context)
+                await connection.execute(
+                    update(subjects).where(subjects.c.subject == row.subject).values(wrapped_key=wrapped)
+                )
+                changed += 1
+        return changed
+
+    async def _unwrap(self, subject: str, wrapped: bytes) -> bytes:
+        context = bound("key", subject)
+        for reloaded in (False, True):
+            if reloaded:
+                await self._reload()
+            for wrapper in self._wrappers:
+                key = _opened(wrapper, wrapped, context)
+                if key is not None:
+                    return key
+        raise VaultError("a person's key opens with none of the vault's keys")
+
+    async def _reload(self) -> None:
+        if self._reload_keys is not None:
+            self._wrappers = tuple(map(AESGCM, await asyncio.to_thread(self._reload_keys)))
+
     def _lookup(self, identity: Identity) -> str:
         parts = [_utf8(part) for part in (identity.platform, identity.workspace_id, identity.user_id)]
         # Each part with its length: no two identities give the same bytes.
@@ -265,12 +318,16 @@ class Vault:
         values = {
             "subject": subject,
             "lookup": lookup,
-            "wrapped_key": encrypt(self._wrapper, key, bound("key", subject)),
             "identity": encrypt(AESGCM(key), _identity_bytes(identity), bound("data", subject)),
             "created_ms": self._now_ms(),
         }
         async with self._engine.begin() as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            if dialect is postgresql:
+                await connection.execute(text("LOCK TABLE subjects IN ROW EXCLUSIVE MODE"))
+            # Only now: whoever wraps all keys anew either waits for this row, or is seen here.
+            await self._reload()
+            values["wrapped_key"] = encrypt(self._wrappers[0], key, bound("key", subject))
             # Two first messages at once: one row wins, both read it.
             await connection.execute(
                 dialect.insert(subjects).values(values).on_conflict_do_nothing(index_elements=["lookup"])
@@ -295,7 +352,7 @@ class Vault:
             raise VaultError("no such person")
         if row.erased_ms is not None or row.wrapped_key is None:
             raise ErasedError(subject)
-        key = AESGCM(decrypt(self._wrapper, row.wrapped_key, bound("key", subject)))
+        key = AESGCM(await self._unwrap(subject, row.wrapped_key))
         if subject not in self._never_cache:
             self._keys[subject] = (key, self._clock() + _CACHED_SECONDS)
             if len(self._keys) > _CACHED_KEYS:
@@ -321,6 +378,13 @@ async def after_erase(engine: AsyncEngine) -> bool:
             raise VaultError("the database connection is closed")
         rows = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
     return not next(iter(rows))[0]
+
+
+def _opened(wrapper: AESGCM, wrapped: bytes, context: bytes) -> bytes | None:
+    try:
+        return decrypt(wrapper, wrapped, context)
+    except VaultError:
+        return None
 
 
 def _identity_bytes(identity: Identity) -> bytes:

@@ -10,8 +10,10 @@ import asyncio
 import base64
 import hashlib
 import json
+import math
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -25,10 +27,15 @@ from bot.schema import METADATA, config_for, migrate, revision_of
 FORMAT = 1
 BATCH = 500
 INDEX = "backup.json"
+EXPIRED = "expired"  # marks a backup that is being deleted
 
 
-async def backup(engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path) -> Mapping[str, int]:
+async def backup(
+    engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path, keep_days: int = 35
+) -> Mapping[str, int]:
     """Copy database, blobs and keys into `folder`, which must be new or empty; returns counts.
+
+    `keep_days` says when the backup expires: it still holds people who are erased after it is made.
 
     Raises:
         ConfigurationError: the folder is not empty.
@@ -41,7 +48,9 @@ async def backup(engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path) 
         reader = engine.execution_options(read_only=True)
     async with reader.connect() as connection:
         counts = await connection.run_sync(_dump_all, rows)
-    copied = await asyncio.to_thread(_complete, folder, revision, counts, blobs=blobs, keys=keys)
+    copied = await asyncio.to_thread(
+        _complete, folder, revision, counts, blobs=blobs, keys=keys, keep_days=keep_days
+    )
     return {"tables": len(counts), "rows": sum(counts.values()), "blobs": copied}
 
 
@@ -63,6 +72,38 @@ async def restore(engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path)
     return {"tables": len(counts), "rows": sum(counts.values()), "blobs": copied}
 
 
+def expire_backups(parent: Path, *, now_ms: int | None = None) -> tuple[Path, ...]:
+    """Delete the backups in a folder whose time is over; gives these.
+
+    Only folders that hold the index of a complete backup with an expiry are touched. A mark is set first and
+    goes last, so that a deletion that was cut off is finished by the next call.
+    """
+    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+    gone = []
+    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
+        if folder.is_symlink() or not folder.is_dir():
+            continue
+        if (folder / EXPIRED).is_file() or _expires_ms(folder) <= now:
+            (folder / EXPIRED).touch()
+            for path in folder.iterdir():
+                if path.name == EXPIRED:
+                    continue
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            (folder / EXPIRED).unlink()
+            folder.rmdir()
+            gone.append(folder)
+    return tuple(gone)
+
+
+def _expires_ms(folder: Path) -> float:
+    """When a backup expires; never, where this is no backup or one that names no day."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        return float(index["expires_ms"]) if index["format"] == FORMAT else math.inf
+    except (OSError, ValueError, KeyError, TypeError):
+        return math.inf
+
+
 def _new_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if any(folder.iterdir()):
@@ -73,7 +114,13 @@ def _new_folder(folder: Path) -> Path:
 
 
 def _complete(
-    folder: Path, revision: str | None, counts: Mapping[str, int], *, blobs: Path, keys: Path
+    folder: Path,
+    revision: str | None,
+    counts: Mapping[str, int],
+    *,
+    blobs: Path,
+    keys: Path,
+    keep_days: int,
 ) -> int:
     """Copy the files, and write the index last: a copy without it is no backup."""
     copied = _copy_tree(blobs, folder / "blobs")
@@ -83,7 +130,15 @@ def _complete(
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    index = {"format": FORMAT, "revision": revision, "rows": counts, "files": files}
+    now = time.time_ns() // 1_000_000
+    index = {
+        "format": FORMAT,
+        "revision": revision,
+        "made_ms": now,
+        "expires_ms": now + keep_days * 86_400_000,
+        "rows": counts,
+        "files": files,
+    }
     temporary = folder / f"{INDEX}.tmp"
     temporary.write_text(json.dumps(index, indent=1), encoding="utf-8")
     temporary.replace(folder / INDEX)

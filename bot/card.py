@@ -23,6 +23,8 @@ class DrawnImage:
     seed: int
     credits: tuple[Credit, ...]
     note: str | None
+    similarity: float | None = None  # of picture and words, by the scorer that the record names; -1 to 1
+    rank: int | None = None  # by similarity among the job's pictures, 1: the best
 
 
 def card_fields(*, model: ModelCard, license_: License, images: Sequence[DrawnImage]) -> tuple[Field, ...]:

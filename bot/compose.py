@@ -16,29 +16,38 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.acceptance import Acceptances
 from attribution.credentials import Credentials, endorse_root, root_of
+from attribution.departures import Departures
 from attribution.errors import TimestampError
 from attribution.evidence import EvidenceRoom
 from attribution.gallery import Gallery
 from attribution.key_index import load_ledger_keys
-from attribution.keys import KeyRing
+from attribution.key_service import service_of
+from attribution.keys import KeyRing, VaultKeys
 from attribution.ledger import Ledger
-from attribution.licenses import LicenseCatalog
+from attribution.licenses import License, LicenseCatalog
 from attribution.lookup import Lookup
 from attribution.publications import Publications
 from attribution.releases import Releases
 from attribution.timestamp import TimestampAuthority
 from attribution.vault import Vault
+from bot.account_copy import names_of
 from bot.database import open_database
 from bot.errors import ConfigurationError
 from bot.handle import Conversation
 from bot.moderators import Moderators
+from bot.nearest import TrainingPictures
+from bot.next_steps import NextSteps, open_next_steps
 from bot.notices import Notices
+from bot.plans import Plan, Plans
 from bot.platforms.base import Platform
 from bot.posts import Posts
 from bot.replies import Replies
+from bot.rights import Rights
 from bot.schema import migrate
 from bot.settings import Settings
 from bot.usecases.account import Accounts
+from bot.usecases.blend import Blend
+from bot.usecases.credits import Credits
 from bot.usecases.deliver import Courier
 from bot.usecases.digest import Digest
 from bot.usecases.dry_run import DryRun
@@ -48,15 +57,21 @@ from bot.usecases.image_check import ImageCheck
 from bot.usecases.imagine import Imagine
 from bot.usecases.iterate import Iterate
 from bot.usecases.lookup import WhoMade
+from bot.usecases.people import People
 from bot.usecases.policies import Policies
 from bot.usecases.protect import Protect, fingerprint
 from bot.usecases.publish import Publisher
 from bot.usecases.quarantine import QuarantineRoom
 from bot.usecases.quota import Quota
+from bot.usecases.ranking import Ranking
 from bot.usecases.replay import Replay
 from bot.usecases.retention import Retention
 from bot.usecases.review import ReviewRoom
+from bot.usecases.sources import Sources
+from bot.usecases.sweep import Sweep
 from bot.usecases.takedown import TakeDown
+from bot.usecases.uninstall import Uninstall
+from bot.usecases.uploads import Uploads
 from generation.blobs import FolderBlobStore
 from generation.catalog import Catalog
 from generation.engine import Engine
@@ -64,6 +79,7 @@ from generation.outbox import Outbox
 from generation.profile import best_device
 from generation.progress import ProgressBoard
 from generation.queue import JobQueue, QueueLimits
+from generation.similarity import Scorers
 from generation.worker import Worker
 from moderation.decisions import Decisions
 from moderation.embedding import SentenceEncoder
@@ -106,6 +122,7 @@ class App:
     replies: Replies
     imagine: Imagine
     iterate: Iterate
+    next_steps: NextSteps
     review_room: ReviewRoom
     protect: Protect
     take_down: TakeDown
@@ -115,8 +132,12 @@ class App:
     policies: Policies
     replay: Replay
     accounts: Accounts
+    people: People
+    credits: Credits
     who_made: WhoMade
     retention: Retention
+    uninstall: Uninstall
+    sweep: Sweep
     quota: Quota
     finisher: Finisher
     courier: Courier
@@ -134,6 +155,25 @@ class App:
 def policy_of(settings: Settings) -> Policy:
     """The moderation policy that the settings name."""
     return Policy.load(settings.policy.path or settings.policy.preset)
+
+
+def plans_of(settings: Settings) -> Plans:
+    """The plans that the settings name."""
+    everybody = Plan(
+        images_per_day=settings.quota.images_per_day, jobs_in_flight=settings.quota.jobs_in_flight
+    )
+    return Plans.load(settings.plans.path, default=everybody)
+
+
+def gate_of(settings: Settings) -> Callable[[License], str | None]:
+    """Tells why this operator may not use models under a license; None: it may."""
+    facts = settings.workspace
+    return lambda license_: license_.blocked_for(
+        commercial=facts.commercial,
+        territory=facts.territory,
+        revenue_usd=facts.revenue_usd,
+        monthly_users=facts.monthly_users,
+    )
 
 
 def channels_of(settings: Settings) -> dict[str, str]:
@@ -186,6 +226,19 @@ def publisher_of(
     )
 
 
+def open_keys(settings: Settings) -> KeyRing:
+    """The keys that the settings name.
+
+    Raises:
+        KeyFileError, VaultError: with what to do.
+    """
+    return KeyRing.open(
+        settings.keys_dir,
+        organisation=settings.organisation,
+        service=service_of(settings.keys.command),
+    )
+
+
 def catalog_of(settings: Settings) -> Catalog:
     """The models that the settings name; the embedded one first."""
     return Catalog.load([settings.catalog.path] if settings.catalog.path else [])
@@ -215,12 +268,17 @@ async def open_app(settings: Settings, *, platforms: Sequence[Platform] = ()) ->
         raise ConfigurationError(
             f"the data folder {settings.data_dir} cannot be made: {error.strerror}", setting="VERSO_DATA_DIR"
         ) from error
-    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
+    keys = open_keys(settings)
     database = open_database(settings.database_url)
     encoder = SentenceEncoder()
     protections = Protections(database)
+    training = TrainingPictures.of(catalog_of(settings))
     moderator = Moderator.open(
-        policy_of(settings), embed=encoder.embed, protected=protections.current, fingerprint=fingerprint
+        policy_of(settings),
+        embed=encoder.embed,
+        protected=protections.current,
+        fingerprint=fingerprint,
+        near_copy=training.likeness,
     )
     try:
         await migrate(database)
@@ -231,11 +289,15 @@ async def open_app(settings: Settings, *, platforms: Sequence[Platform] = ()) ->
             moderator=moderator,
             protections=protections,
             encoder=encoder,
+            training=training,
             platforms=platforms,
         )
         await app.ledger.record_rotations()
         await app.policies.enter()
-        yield app
+        try:
+            yield app
+        finally:
+            await app.courier.close()
     finally:
         moderator.close()
         await database.dispose()
@@ -249,10 +311,16 @@ def _build(
     moderator: Moderator,
     protections: Protections,
     encoder: SentenceEncoder,
+    training: TrainingPictures,
     platforms: Sequence[Platform],
 ) -> App:
     catalog, licenses = catalog_of(settings), LicenseCatalog.load()
-    vault = Vault(database, vault_key=keys.vault_key, lookup_key=keys.lookup_key)
+    vault = Vault(
+        database,
+        vault_key=keys.vault_key,
+        lookup_key=keys.lookup_key,
+        reload_keys=VaultKeys(settings.keys_dir, service_of(settings.keys.command)),
+    )
     ledger = Ledger(
         database,
         keys=keys.ledger,
@@ -284,7 +352,8 @@ def _build(
     posts = Posts(database, seal=vault.seal, unseal=vault.unseal)
     withheld, gallery, takedowns = Withheld(database), Gallery(database), Takedowns(database)
     replies = Replies(moderator.policy)
-    quota = Quota(queue, images_per_day=settings.quota.images_per_day)
+    scorers = Scorers(embed=encoder.embed, clip_folder=settings.clip_folder)
+    quota = Quota(queue, plans=plans_of(settings))
     by_name = {platform.name: platform for platform in platforms}
     quarantine = QuarantineRoom(
         engine=database,
@@ -297,6 +366,7 @@ def _build(
         vault=vault,
         ledger=ledger,
     )
+    sources = Sources(queue=queue, releases=releases, vault=vault, blobs=blobs, withheld=withheld)
     imagine = Imagine(
         catalog=catalog,
         licenses=licenses,
@@ -311,8 +381,8 @@ def _build(
         queue=queue,
         posts=posts,
         close_off=quarantine.words,
-        commercial=settings.workspace.commercial,
-        territory=settings.workspace.territory,
+        standing=sources.standing,
+        gate=gate_of(settings),
     )
     finisher = Finisher(
         queue=queue,
@@ -324,6 +394,7 @@ def _build(
             reviews=reviews,
             withheld=withheld,
             close_off=quarantine.picture,
+            nearest=training.nearest,
         ),
         decisions=decisions,
         catalog=catalog,
@@ -331,6 +402,9 @@ def _build(
         credentials=credentials,
         releases=releases,
         imagine=imagine,
+        sources=sources,
+        ranking=Ranking(catalog=catalog, scorer=scorers.of),
+        ledger=ledger,
         provider=settings.organisation,
         generator=f"Verso {VERSION}",
     )
@@ -350,7 +424,22 @@ def _build(
         on_removed=take_down.removed,
     )
     iterate = Iterate(
-        imagine=imagine, catalog=catalog, queue=queue, releases=releases, vault=vault, withheld=withheld
+        imagine=imagine, catalog=catalog, queue=queue, releases=releases, vault=vault, sources=sources
+    )
+    next_steps = open_next_steps(
+        iterate,
+        moderator=moderator,
+        uploads=Uploads(
+            moderator=moderator,
+            decisions=decisions,
+            strikes=strikes,
+            vault=vault,
+            close_off=quarantine.words,
+        ),
+        blend=functools.partial(Blend, imagine=imagine, catalog=catalog, sources=sources, vault=vault),
+        training=training,
+        courier=courier,
+        replies=replies,
     )
     review_room = ReviewRoom(
         moderator=moderator,
@@ -365,6 +454,7 @@ def _build(
         blobs=blobs,
     )
     lookup = Lookup(database, credentials=credentials, vault=vault)
+    credits_ = Credits(releases=releases, queue=queue, hidden=withheld.images)
     accounts = Accounts(
         engine=database,
         vault=vault,
@@ -379,6 +469,7 @@ def _build(
         blobs=blobs,
         forget_pictures=lookup.forget,
         withheld=withheld,
+        credits_=credits_,
     )
     room = EvidenceRoom(
         database,
@@ -410,6 +501,7 @@ def _build(
         log=PolicyLog(database),
         ledger=ledger,
     )
+    people = People(vault=vault, strikes=strikes, queue=queue)
     moderators = Moderators(
         reviews=review_room,
         dry_run=DryRun(moderator),
@@ -418,6 +510,8 @@ def _build(
         quarantine=quarantine,
         digest=digest,
         policies=policies,
+        accounts=accounts,
+        people=people,
         courier=courier,
         replies=replies,
     )
@@ -429,6 +523,8 @@ def _build(
         quota=quota,
         who_made=who_made,
         accounts=accounts,
+        next_steps=next_steps,
+        rights=Rights(accounts=accounts, vault=vault, credits_=credits_, license_of=names_of(licenses)),
         courier=courier,
         queue=queue,
         catalog=catalog,
@@ -460,6 +556,7 @@ def _build(
         replies=replies,
         imagine=imagine,
         iterate=iterate,
+        next_steps=next_steps,
         review_room=review_room,
         protect=protect,
         take_down=take_down,
@@ -469,8 +566,17 @@ def _build(
         policies=policies,
         replay=Replay(decisions=decisions, ledger=ledger),
         accounts=accounts,
+        people=people,
+        credits=credits_,
         who_made=who_made,
         retention=Retention(engine=database, blobs=blobs, posts=posts, days=settings.retention.days),
+        sweep=Sweep(engine=database, blobs=blobs, waiting_s=moderator.policy.appeal_hours * 3600),
+        uninstall=Uninstall(
+            departures=Departures(database),
+            vault=vault,
+            accounts=accounts,
+            days=settings.retention.uninstall_days,
+        ),
         quota=quota,
         finisher=finisher,
         courier=courier,

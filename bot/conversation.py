@@ -49,6 +49,50 @@ class ImagineCommand:
     seed: int | None = None
     count: int = 1
     accept_terms: bool = False  # terminal only: accept the shown terms with the same command
+    step: str = ""  # "vary", "remix", "reroll", "blend" or "upscale"; empty: asked anew
+    source_images: tuple[str, ...] = ()  # ids of the asker's own pictures that it goes on from
+    source_blob: str | None = None  # the picture to start from, sealed for the asker; None: words alone
+    strength: float | None = None  # share of the way from that picture (0) to words alone (1)
+    upscale: int = 0  # 2 or 4: enlarge the picture, and draw nothing
+    size: tuple[int, int] | None = None  # of an enlarged picture, px
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VaryCommand:
+    """Draw one more picture from this one: `strength` is "weak", "strong" or a share from 0 to 1."""
+
+    origin: Origin
+    image_id: str
+    prompt: str | None = None  # other words
+    strength: float | str = "strong"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UpscaleCommand:
+    """Enlarge a picture 2 or 4 times."""
+
+    origin: Origin
+    image_id: str
+    factor: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BlendCommand:
+    """Draw one picture from two: each is the id of one of the asker's own, or the bytes of a file."""
+
+    origin: Origin
+    first: str | bytes = field(repr=False)
+    second: str | bytes = field(repr=False)
+    prompt: str = ""  # empty: the words of both
+    strength: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DescribeCommand:
+    """Say what can be told of a picture: bytes that the platform's client has downloaded."""
+
+    origin: Origin
+    image: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,10 +107,10 @@ class ButtonCommand:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AskCommand:
-    """A question about one's own state: `what` is one of terms, quota, history, queue, models."""
+    """A question about one's own state, and the rights one has in it."""
 
     origin: Origin
-    what: Literal["terms", "quota", "history", "queue", "models"]
+    what: Literal["terms", "quota", "history", "queue", "models", "mydata", "forgetme"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +145,12 @@ ModerationStep = Literal[
     "quarantine",
     "digest",
     "policy",
+    "takedown_open",
+    "quarantine_lift",
+    "history",
+    "strikes",
+    "pause",
+    "unpause",
 ]
 
 
@@ -108,13 +158,17 @@ ModerationStep = Literal[
 class ModerationCommand:
     """A moderator's step beside reviews: lists, take-downs, quarantine, figures, the policies in force.
 
-    `target` is the id that the step is about; of the step "protected" a word to look for.
+    `target` is the id that the step is about; of the step "protected" a word to look for; of history, strikes,
+    pause and unpause the platform's own id of a person.
     """
 
     origin: Origin
     step: ModerationStep
     target: str = ""
-    only: tuple[str, ...] = ()  # of takedown_confirm: these pictures; empty: all candidates
+    only: tuple[str, ...] = ()  # pictures: of takedown_confirm (empty: all candidates), and of takedown_open
+    reason: str = ""  # of takedown_open, history and pause
+    requested_by: str = ""  # of takedown_open: the person or rights holder
+    received: str = ""  # same: when they asked, ISO 8601; empty: now
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +203,16 @@ class CancelCommand:
 
 
 ModeratorsCommand = ReviewCommand | ModerationCommand | ProtectCommand | ScreenCommand
-Command = ImagineCommand | ButtonCommand | AskCommand | WhoMadeCommand | CancelCommand | ModeratorsCommand
+NextCommand = VaryCommand | UpscaleCommand | BlendCommand | DescribeCommand
+Command = (
+    ImagineCommand
+    | NextCommand
+    | ButtonCommand
+    | AskCommand
+    | WhoMadeCommand
+    | CancelCommand
+    | ModeratorsCommand
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,6 +224,8 @@ class Button:
     label: str
     style: Literal["primary", "secondary", "danger"] = "secondary"
     ask: str = ""  # not empty: open a modal that asks this for a sentence before the click counts
+    given: str = ""  # what stands in that modal at first, for the asker to change
+    row: int = 0  # buttons of one row stand side by side, where the platform lets them
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,6 +237,14 @@ class ImageFile:
     alt_text: str
     width: int
     height: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Document:
+    """A file for the asker that is no picture to look at, such as a copy of their data."""
+
+    name: str
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,6 +265,7 @@ class Reply:
     title: str = ""
     fields: tuple[Field, ...] = ()  # the license card, a receipt, findings
     images: tuple[ImageFile, ...] = ()
+    documents: tuple[Document, ...] = ()  # only in private replies
     buttons: tuple[Button, ...] = ()
     private: bool = True  # for the asker alone
     tone: Literal["neutral", "good", "warning", "bad"] = "neutral"

@@ -12,10 +12,12 @@ from attribution.vault import Vault
 from bot import account_replies, review_replies
 from bot.conversation import (
     AskCommand,
+    BlendCommand,
     Button,
     ButtonCommand,
     CancelCommand,
     Command,
+    DescribeCommand,
     Field,
     ImagineCommand,
     ModerationCommand,
@@ -23,11 +25,15 @@ from bot.conversation import (
     Reply,
     ReviewCommand,
     ScreenCommand,
+    UpscaleCommand,
+    VaryCommand,
     WhoMadeCommand,
 )
 from bot.errors import BotError
 from bot.moderators import Moderators
+from bot.next_steps import NextSteps
 from bot.replies import Replies
+from bot.rights import Rights
 from bot.usecases.account import Accounts
 from bot.usecases.deliver import Courier
 from bot.usecases.imagine import Imagine
@@ -59,6 +65,8 @@ class Conversation:
         quota: Quota,
         who_made: WhoMade,
         accounts: Accounts,
+        rights: Rights,
+        next_steps: NextSteps,
         courier: Courier,
         queue: JobQueue,
         catalog: Catalog,
@@ -68,7 +76,7 @@ class Conversation:
         replies: Replies,
     ) -> None:
         self._imagine, self._iterate, self._reviews = imagine, iterate, reviews
-        self._moderators = moderators
+        self._moderators, self._rights, self._next = moderators, rights, next_steps
         self._quota, self._who_made, self._courier = quota, who_made, courier
         self._accounts, self._licenses, self._acceptances = accounts, licenses, acceptances
         self._queue, self._catalog, self._vault = queue, catalog, vault
@@ -76,13 +84,13 @@ class Conversation:
         self._buttons: dict[str, Callable[[ButtonCommand], Awaitable[Reply]]] = {
             "accept": self._accept,
             "decline": self._decline,
-            "vary": self._vary,
-            "reroll": self._reroll,
             "cancel": self._cancel,
             "delete": self._delete,
             "whomade": self._made_by,
             "appeal": self._appeal,
             **moderators.buttons,
+            **rights.buttons,
+            **next_steps.buttons,
         }
 
     async def __call__(self, command: Command) -> Reply:
@@ -97,6 +105,8 @@ class Conversation:
         match command:
             case ImagineCommand():
                 return await self._drawn(await self._imagine(command))
+            case VaryCommand() | UpscaleCommand() | BlendCommand() | DescribeCommand():
+                return await self._next(command)
             case ButtonCommand():
                 return await self._clicked(command)
             case AskCommand():
@@ -131,12 +141,6 @@ class Conversation:
         await self._imagine.drop(command.origin, command.target)
         return Reply(text="Nothing was recorded and nothing is drawn. You can ask again at any time.")
 
-    async def _vary(self, command: ButtonCommand) -> Reply:
-        return await self._drawn(await self._iterate.vary(command.origin, command.target))
-
-    async def _reroll(self, command: ButtonCommand) -> Reply:
-        return await self._drawn(await self._iterate.reroll(command.origin, command.target))
-
     async def _cancel(self, command: ButtonCommand | CancelCommand) -> Reply:
         job_id = command.target if isinstance(command, ButtonCommand) else command.job_id
         return self._replies.cancelled(await self._iterate.cancel(command.origin, job_id))
@@ -156,10 +160,12 @@ class Conversation:
 
     async def _asked(self, command: AskCommand) -> Reply:
         origin = command.origin
+        if command.what in {"mydata", "forgetme"}:
+            return await self._rights(command)
         subject = await subject_of(self._vault, origin)
         match command.what:
             case "quota":
-                return self._replies.quota(await self._quota.state(subject))
+                return self._replies.quota(await self._quota.state(subject, origin))
             case "models":
                 return account_replies.models(self._catalog)
             case "terms":
@@ -170,7 +176,7 @@ class Conversation:
                 )
             case "history":
                 return account_replies.history(await self._accounts.show(subject))
-            case "queue":
+            case _:  # the queue
                 jobs = await self._queue.active(subject)
                 if not jobs:
                     return Reply(text="Nothing of yours is waiting.")
@@ -179,6 +185,7 @@ class Conversation:
                     place = await self._queue.place(job.id)
                     wait = "" if place.eta_s is None else f", about {duration(place.eta_s)}"
                     state = "being drawn" if place.place == 0 else f"place {place.place}"
+                    state += ", paused by the operator" if place.paused else ""
                     fields.append(Field(label=f"{state}{wait}", value=f"since {when(job.created_ms)}"))
                 buttons = tuple(_cancel_button(job.id, n) for n, job in enumerate(jobs[:5], 1))
                 return Reply(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import cast
 
-from bot import people_replies, review_replies, rights_replies
+from bot import account_replies, people_replies, review_replies, rights_replies
 from bot.conversation import (
     ButtonCommand,
     ModerationCommand,
@@ -20,9 +20,11 @@ from bot.conversation import (
 )
 from bot.replies import Replies
 from bot.rights_replies import SHOWN
+from bot.usecases.account import Accounts
 from bot.usecases.deliver import Courier
 from bot.usecases.digest import Digest
 from bot.usecases.dry_run import DryRun
+from bot.usecases.people import People, Stands
 from bot.usecases.policies import Policies
 from bot.usecases.protect import Protect, ProtectRequest
 from bot.usecases.quarantine import QuarantineRoom
@@ -46,12 +48,15 @@ class Moderators:
         quarantine: QuarantineRoom,
         digest: Digest,
         policies: Policies,
+        accounts: Accounts,
+        people: People,
         courier: Courier,
         replies: Replies,
     ) -> None:
         self._reviews, self._dry_run, self._courier = reviews, dry_run, courier
         self._protect, self._take_down, self._quarantine = protect, take_down, quarantine
         self._digest, self._policies, self._replies = digest, policies, replies
+        self._accounts, self._people = accounts, people
         self.buttons: Mapping[str, Callable[[ButtonCommand], Awaitable[Reply]]] = {
             **dict.fromkeys(("review", *OUTCOMES), self._review_clicked),
             **dict.fromkeys(("takedown", "takedown_confirm", "takedown_dismiss"), self._clicked),
@@ -90,6 +95,8 @@ class Moderators:
                 return people_replies.cases(await self._quarantine.cases(origin), most=SHOWN)
             case "quarantine":
                 return people_replies.closed_off(await self._quarantine.mark(origin, target))
+            case "quarantine_lift":
+                return people_replies.lifted(await self._quarantine.lift(origin, target))
             case "digest":
                 alerts = await self._digest.alerts_in(origin)
                 return replace(people_replies.digest(await self._digest.day(origin), alerts), private=True)
@@ -100,13 +107,39 @@ class Moderators:
                 return rights_replies.entries(found, containing=target, most=SHOWN)
             case "unprotect":
                 return rights_replies.unprotected(await self._protect.remove(origin, target))
+            case "history":
+                outcome = await self._accounts.inspect(origin, target, reason=command.reason)
+                return account_replies.inspected(outcome)
+            case "strikes" | "pause" | "unpause":
+                return await self._about_person(command)
             case _:
                 return await self._taken_down(command)
+
+    async def _about_person(self, command: ModerationCommand) -> Reply:
+        origin, target = command.origin, command.target
+        if command.step == "strikes":
+            return account_replies.stands(await self._people.standing(origin, target))
+        if command.step == "unpause":
+            return account_replies.unpaused(await self._people.unpause(origin, target))
+        paused = await self._people.pause(origin, target)
+        if isinstance(paused, Stands):
+            member = replace(origin, user_id=target, user_name="", channel_id="", token="", private=True)
+            await self._courier.notify(member, account_replies.paused_notice(paused, command.reason))
+        return account_replies.stands(paused)
 
     async def _taken_down(self, command: ModerationCommand) -> Reply:
         origin, target = command.origin, command.target
         if command.step == "takedowns":
             return rights_replies.takedowns(await self._take_down.pending(origin), most=SHOWN)
+        if command.step == "takedown_open":
+            opened = await self._take_down.open_(
+                origin,
+                command.only,
+                requested_by=clean_prompt(command.requested_by, field="requested_by"),
+                reason=clean_prompt(command.reason, field="reason"),
+                received_ms=moment_ms(command.received) if command.received else None,
+            )
+            return rights_replies.takedown(opened, most=SHOWN)
         if command.step == "takedown_confirm":
             confirmed = await self._take_down.confirm(origin, target, only=command.only)
             return rights_replies.taken_down(confirmed)

@@ -161,6 +161,13 @@ def closed_off(outcome: Case | NotModerator) -> Reply:
     )
 
 
+def lifted(outcome: Case | NotModerator) -> Reply:
+    """After a quarantine that was a mistake was ended."""
+    if isinstance(outcome, NotModerator):
+        return not_moderator()
+    return Reply(text=f"Case {outcome.id} is lifted. A post that was removed stays removed.", tone="good")
+
+
 def _blocked(one: Alert) -> str:
     return f"{one.name}: {one.blocks} blocked requests within {one.hours:g} hours"
 

@@ -104,6 +104,8 @@ def command_from_bytes(data: bytes) -> ImagineCommand:
     """Read what `command_to_bytes` wrote."""
     values = json.loads(data)
     origin = Origin.from_bytes(json.dumps(values.pop("origin")).encode())
+    values["source_images"] = tuple(values.get("source_images", ()))
+    values["size"] = tuple(values["size"]) if values.get("size") else None
     return replace(ImagineCommand(origin=origin, prompt=values.pop("prompt")), **values)
 
 

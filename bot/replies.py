@@ -9,6 +9,7 @@ from attribution.licenses import License
 from bot.card import DrawnImage, card_fields
 from bot.conversation import Button, Field, ImageFile, Reply
 from bot.errors import BotError, NotFoundError, UsageError
+from bot.picture_buttons import picture_buttons, ranking_notes
 from bot.usecases.iterate import Cancelled, Deleted, NotYours
 from bot.usecases.outcomes import (
     Accepted,
@@ -19,7 +20,7 @@ from bot.usecases.outcomes import (
     TermsRequired,
     TimedOut,
 )
-from bot.usecases.quota import QuotaSpent
+from bot.usecases.quota import QuotaSpent, Whose
 from bot.words import (
     CATEGORY_NAMES,
     UNJUDGED,
@@ -30,8 +31,9 @@ from bot.words import (
     shorten,
     when,
 )
+from generation.card import MAX_UPSCALED
 from generation.catalog import ModelCard
-from generation.errors import GenerationError, RequestLimitError
+from generation.errors import GenerationError, QueueClosedError, RequestLimitError
 from generation.job import Job
 from moderation.errors import (
     AlreadyDecidedError,
@@ -97,7 +99,11 @@ class Replies:
         place = "it is being drawn" if outcome.place == 0 else f"place {outcome.place}"
         wait = "" if outcome.eta_s is None else f", about {duration(outcome.eta_s)}"
         return Reply(
-            text=f"Queued: {place}{wait}. The picture appears in this channel.",
+            text=(
+                f"Queued: {place}{wait}. "
+                f"{'The operator has paused the drawing: your request keeps its place. ' * outcome.paused}"
+                "The picture appears in this channel."
+            ),
             buttons=(Button(name="cancel", target=outcome.job.id, label="Cancel"),),
             tone="good",
         )
@@ -105,10 +111,14 @@ class Replies:
     def placeholder(self, job: Job) -> str:
         """The text of a public message that a picture will fill."""
         count = job.request.count
+        if job.request.upscale:
+            return f"Enlarging a picture {job.request.upscale} times: {shorten(job.request.prompt, 200)}"
         return f"Drawing {count} {plural('picture', count)}: {shorten(job.request.prompt, 200)}"
 
-    def progress(self, place: int, eta_s: float | None) -> str:
+    def progress(self, place: int, eta_s: float | None, *, paused: bool = False) -> str:
         """How far a job is."""
+        if paused:
+            return f"In the queue: place {place}. The operator has paused the drawing; it goes on later"
         wait = "" if eta_s is None else f", about {duration(eta_s)} left"
         return f"In the queue: place {place}{wait}" if place else f"Drawing{wait}"
 
@@ -171,10 +181,15 @@ class Replies:
 
     def quota(self, state: QuotaSpent) -> Reply:
         """How many pictures are left."""
+        whose = {Whose.PERSON: "", Whose.CHANNEL: " of this channel", Whose.WORKSPACE: " of this workspace"}
         if state.left:
-            return Reply(text=f"You have {state.left} of {state.limit} pictures left today.")
+            who = "You have" if state.whose is Whose.PERSON else f"This {state.whose} has"
+            return Reply(text=f"{who} {state.left} of {state.limit} pictures left today.")
         return Reply(
-            text=f"Today's {state.limit} pictures are used up; more from {when(state.refill_ms)}.",
+            text=(
+                f"Today's {state.limit} pictures{whose[state.whose]} are used up; "
+                f"more from {when(state.refill_ms)}."
+            ),
             tone="warning",
         )
 
@@ -189,16 +204,21 @@ class Replies:
             else []
         )
         notes += [image.note for image in images if image.note]
-        buttons = [
-            Button(
-                name="vary", target=image.release.image_id, label="Vary" if len(images) == 1 else f"Vary {n}"
+        notes += ranking_notes(images)
+        buttons = list(
+            picture_buttons(
+                [image.release.image_id for image in images],
+                job_id=job.id,
+                prompt=prompt,
+                upscaled=bool(job.request.upscale),
+                large=max(job.request.width, job.request.height) * 4 > MAX_UPSCALED,
             )
-            for n, image in enumerate(images, 1)
-        ]
+        )
+        row = buttons[-1].row if buttons else 0
         buttons += [
-            Button(name="reroll", target=job.id, label="Re-roll"),
-            Button(name="whomade", target=images[0].release.image_id, label="Who made this?"),
-            Button(name="delete", target=job.id, label="Delete", style="danger"),
+            Button(name="whomade", target=images[0].release.image_id, label="Who made this?", row=row),
+            *([Button(name="credits", target=job.id, label="Credits", row=row)] if images[0].credits else []),
+            Button(name="delete", target=job.id, label="Delete", style="danger", row=row),
         ]
         return Reply(
             text="\n".join([prompt, *dict.fromkeys(notes)]),
@@ -278,6 +298,9 @@ def sentence(error: Exception) -> str:
         case RequestLimitError(retry_after_s=wait):
             later = f" Try again in {duration(wait)}." if wait else ""
             return f"{error.limit[:1].upper()}{error.limit[1:]}.{later}"
+        case QueueClosedError(reason=reason):
+            why = f": {reason}" if reason else ""
+            return f"Nothing new is taken at the moment{why}. Please try again later."
         case NotFoundError():
             return f"There is no {error.what} {error.target!r} here."
         case ReviewMissingError():

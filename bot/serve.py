@@ -13,6 +13,7 @@ from pathlib import Path
 
 from attribution.errors import LedgerError
 from bot import review_replies
+from bot.backup import expire_backups
 from bot.compose import App
 from bot.platforms.base import Platform
 from bot.settings import Settings
@@ -53,6 +54,8 @@ def connect(app: App) -> list[Platform]:
                 guild_id=settings.discord.guild_id,
                 moderator_roles=settings.discord.moderator_roles,
                 command_state=settings.data_dir / "discord-commands.json",
+                on_removed=app.uninstall.left,
+                on_added=app.uninstall.returned,
             )
         )
     if settings.slack.bot_token is not None:
@@ -72,6 +75,8 @@ def connect(app: App) -> list[Platform]:
                 models=[card.id for card in app.catalog if card.enabled],
                 aspects=list(app.catalog.get(None).aspects),
                 seen=app.imagine.seen,
+                on_uninstalled=app.uninstall.left,
+                on_connected=app.uninstall.returned,
             )
         )
     for platform in made:
@@ -146,6 +151,13 @@ async def _sweep(app: App, stop: asyncio.Event) -> None:
         if gone:
             log.info("%d pictures went with their retention period", gone)
         await app.quarantine.sweep()
+        await app.uninstall.sweep()
+        if app.settings.retention.backup_dir is not None:
+            for folder in await asyncio.to_thread(expire_backups, app.settings.retention.backup_dir):
+                log.info("the backup %s has expired and is deleted", folder)
+        orphans = await app.sweep()
+        if orphans:
+            log.info("%d stored files that nothing refers to were deleted", orphans)
         await _pause(stop, SWEEP_S)
 
 

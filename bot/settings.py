@@ -73,6 +73,8 @@ class Workspace(_Section):
 
     commercial: bool = False
     territory: str = Field(default="", max_length=2)  # ISO 3166 alpha-2; empty: not stated
+    revenue_usd: int | None = Field(default=None, ge=0)  # a year, with affiliates; None: not stated
+    monthly_users: int | None = Field(default=None, ge=0)  # of the whole service; None: not stated
 
 
 class Retention(_Section):
@@ -80,6 +82,11 @@ class Retention(_Section):
 
     days: int = Field(default=365, ge=1, le=36500)
     quarantine_days: int = Field(default=365, ge=1, le=36500)  # preservation of what may be illegal
+    uninstall_days: int = Field(
+        default=30, ge=0, le=3650
+    )  # from the app's removal to the erasure of all there
+    backup_days: int = Field(default=35, ge=1, le=36500)  # how long a backup is kept
+    backup_dir: Path | None = None  # folder of backups that `verso serve` lets expire; None: by hand
 
 
 class PolicyFile(_Section):
@@ -102,11 +109,23 @@ class Quota(_Section):
     jobs_in_flight: int = Field(default=3, ge=1)
 
 
+class PlansFile(_Section):
+    """Plans of persons and ceilings of channels and workspaces."""
+
+    path: Path | None = None  # a TOML file, see `bot.plans`; None: `quota` holds for everybody
+
+
 class EngineSettings(_Section):
     """The local engine."""
 
     device: str = ""  # empty: CUDA where there is one, else the CPU
     threads: int = Field(default=0, ge=0)  # 0: as many as there are cores
+
+
+class KeysSettings(_Section):
+    """Who guards the vault's key."""
+
+    command: str = ""  # a program in front of a key service, see docs/operating.md; empty: the key folder
 
 
 class LedgerSettings(_Section):
@@ -144,8 +163,11 @@ class Settings(BaseSettings):
     policy: PolicyFile = PolicyFile()
     catalog: CatalogFile = CatalogFile()
     quota: Quota = Quota()
+    plans: PlansFile = PlansFile()
     engine: EngineSettings = EngineSettings()
     ledger: LedgerSettings = LedgerSettings()
+    keys: KeysSettings = KeysSettings()
+    clip_folder: Path | None = None  # a CLIP model that orders the pictures of every model
     moderators: Names = (
         frozenset()
     )  # terminal user names that may decide reviews; empty: whoever has the shell

@@ -33,7 +33,13 @@ class QueueLimits:
 
 
 async def admit(
-    connection: AsyncConnection, limits: QueueLimits, *, workspace_id: str, user_id: str, cost: float
+    connection: AsyncConnection,
+    limits: QueueLimits,
+    *,
+    workspace_id: str,
+    user_id: str,
+    user_jobs: int,
+    cost: float,
 ) -> None:
     """Refuse a request that would go beyond the shares of its user or workspace.
 
@@ -43,11 +49,11 @@ async def admit(
         RequestLimitError: `retry_after_s` tells when it is worth trying again, where that is known.
     """
     of_user = jobs.c.user_id == user_id
-    if (active := await _active(connection, of_user)) >= limits.user_jobs:
+    if (active := await _active(connection, of_user)) >= user_jobs:
         raise RequestLimitError(
             field="user_jobs",
             value=active,
-            limit=f"at most {limits.user_jobs} at a time",
+            limit=f"at most {user_jobs} at a time",
             retry_after_s=await _first_eta(connection, of_user),
         )
     of_workspace = jobs.c.workspace_id == workspace_id

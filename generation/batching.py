@@ -29,14 +29,14 @@ class Flight:
     step: int  # done
     steps: int
     step_s: float  # estimated duration of one step
+    rows: int = 1  # how many may share its forward: the measured knee, chosen at its admission
 
 
-def next_batch(flights: Sequence[Flight], *, rows: int) -> tuple[Flight, ...]:
+def next_batch(flights: Sequence[Flight]) -> tuple[Flight, ...]:
     """The pictures that advance next, most urgent first.
 
     Args:
-        flights: all pictures in flight that are not done; may be empty.
-        rows: how many may share a forward, at least 1; the measured knee of the device.
+        flights: all pictures in flight that are not done; may be empty. Equal keys have equal rows.
 
     Returns:
         The most urgent picture and those that can share its forward; empty only if there are none.
@@ -45,7 +45,7 @@ def next_batch(flights: Sequence[Flight], *, rows: int) -> tuple[Flight, ...]:
     if not ordered:
         return ()
     lead = ordered[0]
-    return tuple(flight for flight in ordered if flight.key == lead.key)[: max(1, rows)]
+    return tuple(flight for flight in ordered if flight.key == lead.key)[: max(1, lead.rows)]
 
 
 def _urgency(flight: Flight) -> tuple[bool, float, int]:

@@ -6,12 +6,14 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from generation.batching import Mode
+from generation.bench_onnx import bench_onnx
+from generation.bench_trace import bench_traces
 from generation.card import ModelCard
 from generation.catalog import Catalog
 from generation.engine import Engine
@@ -25,6 +27,7 @@ SAMPLERS = {
 
 _ROUNDS = 5
 _CHANNELS = (64, 128, 256)  # of the U-Net whose loop is timed
+_LAUNCH_BOUND = (16, 32)  # of the model that the traces draw with
 _FEW, _MANY = 4, 24  # steps; their difference leaves out encoding and decoding
 _REQUEST = ImageRequest(
     prompt="a red fox in snow, oil painting",
@@ -38,7 +41,7 @@ _REQUEST = ImageRequest(
 
 
 async def bench_engine() -> dict[str, object]:
-    """Measure; takes about a minute on two cores.
+    """Measure; takes some minutes on two cores. Ratios are of CPU time, the traces' on a virtual clock.
 
     Returns:
         bit_exact: for each sampler, whether the engine alone gives the latents and pixels of
@@ -46,6 +49,7 @@ async def bench_engine() -> dict[str, object]:
         exact_equal: whether a request in the mix has the bytes that it has alone, in exact mode.
         bucket_equal: the same in bucket mode.
         overhead_ratio: CPU time of the engine's step loop in exact mode by that of the bare U-Net calls.
+        further keys: of `bench_traces` and `bench_onnx`.
     """
     with tempfile.TemporaryDirectory(prefix="verso-bench") as folder:
         tiny = await asyncio.to_thread(build_tiny_model, Path(folder) / "tiny")
@@ -57,7 +61,14 @@ async def bench_engine() -> dict[str, object]:
             "exact_equal": await _same_in_the_mix(tiny, "exact", 1),
             "bucket_equal": await _same_in_the_mix(tiny, "bucket", 4),
             "overhead_ratio": await _overhead_ratio(medium),
+            **await asyncio.to_thread(_traces, Path(folder) / "small"),
+            **await asyncio.to_thread(bench_onnx, Catalog.load([]).get(None)),
         }
+
+
+def _traces(folder: Path) -> Mapping[str, object]:
+    card = build_tiny_model(folder, channels=_LAUNCH_BOUND, text_width=64)
+    return bench_traces(card, _REQUEST)
 
 
 async def _draw(
@@ -87,8 +98,8 @@ def _pipeline_digests(card: ModelCard, requests: Sequence[ImageRequest]) -> list
     import torch  # noqa: PLC0415
     from diffusers import StableDiffusionPipeline  # noqa: PLC0415
 
+    from generation.families.latents import tensor_sha256  # noqa: PLC0415
     from generation.families.noise_schedulers import make_noise_scheduler  # noqa: PLC0415
-    from generation.families.stable_diffusion import tensor_sha256  # noqa: PLC0415
     from generation.profile import pixels_sha256  # noqa: PLC0415
 
     torch.set_num_threads(1)

@@ -31,6 +31,9 @@ class BlobStore(Protocol):
     async def delete(self, blob: str) -> None:
         """Remove it; one that is not there is no error."""
 
+    async def older_than(self, moment: float) -> tuple[str, ...]:
+        """Ids of the blobs that were stored before this Unix time, sorted."""
+
 
 class FolderBlobStore:
     """Blobs as files in a folder, named by their SHA-256 and spread over 256 subfolders."""
@@ -49,6 +52,24 @@ class FolderBlobStore:
     async def delete(self, blob: str) -> None:
         """See `BlobStore.delete`."""
         await asyncio.to_thread(self._path(blob).unlink, missing_ok=True)
+
+    async def older_than(self, moment: float) -> tuple[str, ...]:
+        """See `BlobStore.older_than`; unfinished files of a killed process are removed on the way."""
+        return await asyncio.to_thread(self._older_than, moment)
+
+    def _older_than(self, moment: float) -> tuple[str, ...]:
+        found = []
+        for path in (file for folder in _folders(self._root) for file in folder.iterdir()):
+            try:
+                if path.stat().st_mtime >= moment:
+                    continue
+                if path.name.startswith("."):
+                    path.unlink()
+                elif _NAME.fullmatch(path.name):
+                    found.append(path.name)
+            except FileNotFoundError:  # deleted meanwhile
+                continue
+        return tuple(sorted(found))
 
     def _put(self, data: bytes) -> str:
         blob = hashlib.sha256(data).hexdigest()
@@ -84,6 +105,10 @@ class FolderBlobStore:
         if not _NAME.fullmatch(blob):
             raise BlobMissingError("not a blob id")
         return self._root / blob[:2] / blob
+
+
+def _folders(root: Path) -> list[Path]:
+    return [folder for folder in root.iterdir() if len(folder.name) == 2] if root.is_dir() else []
 
 
 def _private(path: str, flags: int) -> int:

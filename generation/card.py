@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from generation.errors import ModelLoadError, RequestLimitError
 from generation.job import ImageRequest
 
 WEIGHT_SUFFIXES = frozenset(
-    {".safetensors", ".json", ".txt", ".model", ".npz", ".npy", ".param", ".bin", ".xz", ".zip"}
+    {".safetensors", ".json", ".txt", ".jinja", ".model", ".npz", ".npy", ".param", ".bin", ".xz", ".zip"}
 )
 """Files that decide what a model draws: weights, configurations, vocabularies, reference pictures."""
 
@@ -19,6 +19,18 @@ MAX_PROMPT_CHARACTERS = 2000
 MAX_COUNT = 4
 MAX_SEED = 2**63 - 1 - MAX_COUNT  # seed + index must still fit a signed 64-bit column
 MAX_GUIDANCE = 50.0
+UPSCALES = (2, 4)
+MAX_UPSCALED = 2048  # px of an edge of an enlarged picture
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lora:
+    """A low-rank change of a model's weights (Hu et al., arXiv:2106.09685), merged at its loading."""
+
+    name: str
+    file: Path  # absolute, .safetensors
+    weight: float  # 1.0: as trained
+    license_id: str  # SPDX id or LicenseRef-..., resolved by attribution
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +42,7 @@ class ModelCard:
     family: str  # key in `generation.families.FAMILIES`
     folder: Path  # absolute
     revision: str
-    weights_sha256: str  # hex; equals `weights_digest(folder)`
+    weights_sha256: str  # hex; equals `weights_digest(folder, loras)`
     license_id: str  # SPDX id or LicenseRef-..., resolved by attribution
     width: int  # native size, px
     height: int
@@ -42,6 +54,8 @@ class ModelCard:
     description: str = ""
     enabled: bool = True
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # the family's own settings
+    loras: tuple[Lora, ...] = ()  # in the order in which they are merged
+    abilities: frozenset[str] = frozenset({"img2img"})  # of "img2img", "inpaint", besides text-to-image
 
     def check(self, request: ImageRequest) -> None:
         """Refuse what this model may not be asked for.
@@ -57,7 +71,9 @@ class ModelCard:
         if not request.prompt.strip():
             raise RequestLimitError(field="prompt", value="", limit="must not be empty")
         size = (request.width, request.height)
-        if size not in self.aspects.values() and (
+        if request.upscale:
+            _check_upscale(request)
+        elif size not in self.aspects.values() and (
             min(size) < 64
             or any(edge % 8 for edge in size)
             or request.width * request.height > self.max_pixels
@@ -73,11 +89,34 @@ class ModelCard:
         _within("guidance_scale", request.guidance_scale, 0.0, MAX_GUIDANCE)
         if request.strength is not None:
             _within("strength", request.strength, 0.0, 1.0)
+        if not request.upscale:
+            self._check_abilities(request)
+
+    def _check_abilities(self, request: ImageRequest) -> None:
+        if request.mask_blob is not None and request.source_blob is None:
+            raise RequestLimitError(field="mask", value="", limit="needs a source picture")
+        ability = "inpaint" if request.mask_blob else "img2img" if request.source_blob else None
+        if ability is not None and ability not in self.abilities:
+            field_name = "mask" if ability == "inpaint" else "source"
+            raise RequestLimitError(field=field_name, value="", limit=f"model {self.id} cannot do this")
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # NaN is in no interval
         raise RequestLimitError(field=name, value=value, limit=f"between {low} and {high}")
+
+
+def _check_upscale(request: ImageRequest) -> None:
+    if request.upscale not in UPSCALES or request.source_blob is None or request.count != 1:
+        raise RequestLimitError(
+            field="upscale", value=request.upscale, limit="one picture is enlarged 2 or 4 times"
+        )
+    if min(request.width, request.height) < 1 or max(request.width, request.height) > MAX_UPSCALED:
+        raise RequestLimitError(
+            field="size",
+            value=f"{request.width}x{request.height}",
+            limit=f"an enlarged picture has at most {MAX_UPSCALED} px on an edge",
+        )
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
@@ -92,11 +131,12 @@ def weight_files(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda path: path.relative_to(folder).as_posix()))
 
 
-def weights_digest(folder: Path) -> str:
+def weights_digest(folder: Path, loras: Sequence[Lora] = ()) -> str:
     """Name the exact bytes of a model.
 
     Returns:
-        The hex SHA-256 over the lines `(relative path) NUL (sha256 hex) LF` of `weight_files(folder)`.
+        The hex SHA-256 over the lines `(relative path) NUL (sha256 hex) LF` of `weight_files(folder)`, then
+        `lora NUL (weight) NUL (sha256 hex) LF` of each LoRA.
 
     Raises:
         ModelLoadError: the folder holds no weight files, or one cannot be read.
@@ -106,10 +146,15 @@ def weights_digest(folder: Path) -> str:
     if not files:
         raise ModelLoadError(folder.name, f"the folder {folder} holds no weight files")
     for path in files:
-        try:
-            with path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelLoadError(folder.name, f"{path.name} cannot be read: {error.strerror}") from error
-        total.update(f"{path.relative_to(folder).as_posix()}\0{digest}\n".encode())
+        total.update(f"{path.relative_to(folder).as_posix()}\0{_file_sha256(folder, path)}\n".encode())
+    for lora in loras:
+        total.update(f"lora\0{lora.weight!r}\0{_file_sha256(folder, lora.file)}\n".encode())
     return total.hexdigest()
+
+
+def _file_sha256(folder: Path, path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelLoadError(folder.name, f"{path.name} cannot be read: {error.strerror}") from error

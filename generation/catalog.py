@@ -5,19 +5,33 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from generation.card import ModelCard, weights_digest
+from generation.card import Lora, ModelCard, weights_digest
 from generation.errors import ModelLoadError, UnknownModelError
-from generation.families import FAMILIES
+from generation.families import ABILITIES, FAMILIES, TAKE_LORAS
 
 __all__ = ["EMBEDDED_CARD", "Catalog", "ModelCard", "weights_digest"]
 
 EMBEDDED_CARD = Path(__file__).parent / "sticker" / "embedded" / "card.toml"
 
 Edge = Annotated[int, Field(ge=64, le=8192, multiple_of=8)]
+
+
+LicenseId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,99}$")]
+
+
+class _LoraEntry(BaseModel):
+    """One `[[model.lora]]` table."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
+    file: Annotated[str, Field(min_length=1, pattern=r"\.safetensors$")]
+    weight: Annotated[float, Field(ge=-4, le=4, allow_inf_nan=False)] = 1.0
+    license_id: LicenseId
 
 
 class _CardEntry(BaseModel):
@@ -31,7 +45,7 @@ class _CardEntry(BaseModel):
     folder: Annotated[str, Field(min_length=1)]
     revision: Annotated[str, Field(min_length=1, max_length=128)]
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
-    license_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,99}$")]
+    license_id: LicenseId
     width: Edge
     height: Edge
     max_pixels: Annotated[int, Field(ge=64 * 64, le=8192 * 8192)]
@@ -45,12 +59,18 @@ class _CardEntry(BaseModel):
     description: Annotated[str, Field(max_length=4000)] = ""
     enabled: bool = True
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    abilities: list[Literal["img2img", "inpaint"]] | None = None  # None: all of the family's
+    lora: Annotated[list[_LoraEntry], Field(max_length=8)] = Field(default_factory=list)
     about: dict[str, object] = Field(default_factory=dict)  # for readers: sources, figures; not interpreted
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.family not in FAMILIES:
             raise ValueError(f"family {self.family!r} is unknown; known are {', '.join(sorted(FAMILIES))}")
+        if beyond := set(self.abilities or ()) - ABILITIES[self.family]:
+            raise ValueError(f"abilities: family {self.family} has no {', '.join(sorted(beyond))}")
+        if self.lora and self.family not in TAKE_LORAS:
+            raise ValueError(f"lora: models of the family {self.family} take none")
         if self.default_steps > self.max_steps:
             raise ValueError("default_steps is above max_steps")
         for name, (width, height) in {"native size": (self.width, self.height), **self.aspects}.items():
@@ -134,16 +154,27 @@ def _read_card(table: Mapping[str, object], file: Path) -> ModelCard:
     folder = (file.parent / Path(entry.folder).expanduser()).resolve()
     if entry.enabled and not folder.is_dir():
         raise ModelLoadError(entry.id, f"{file}: the folder {folder} does not exist")
+    loras = tuple(
+        Lora(
+            name=lora.name,
+            file=(file.parent / Path(lora.file).expanduser()).resolve(),
+            weight=lora.weight,
+            license_id=lora.license_id,
+        )
+        for lora in entry.lora
+    )
     if entry.weights_sha256 is None and entry.enabled:
         # Evidence names the exact weights, so a card must pin them; the message saves the operator the sum.
         raise ModelLoadError(
             entry.id,
-            f'{file}: weights_sha256 is missing; the files there now have "{weights_digest(folder)}"',
+            f'{file}: weights_sha256 is missing; the files there now have "{weights_digest(folder, loras)}"',
         )
     aspects = {name: (width, height) for name, (width, height) in entry.aspects.items()}
     return ModelCard(
         folder=folder,
         weights_sha256=entry.weights_sha256 or "",
+        loras=loras,
+        abilities=ABILITIES[entry.family] if entry.abilities is None else frozenset(entry.abilities),
         aspects={"1:1": (min(entry.width, entry.height),) * 2, **aspects},
-        **entry.model_dump(exclude={"folder", "weights_sha256", "aspects", "about"}),
+        **entry.model_dump(exclude={"folder", "weights_sha256", "aspects", "abilities", "lora", "about"}),
     )

@@ -1,37 +1,37 @@
-"""The step engine: one thread that advances all pictures in flight, one denoising step at a time.
+"""The engine: a thread that drives the step loop, and the way in from any event loop.
 
-Each tick admits newcomers, drops the cancelled, lets `batching` choose who advances, runs one forward, and
-settles whoever is done. Requests are added from any event loop; nothing here blocks one.
+Requests are added from any event loop; nothing here blocks one. Finished pictures are decoded on a second
+thread, so that the others need not wait; a watchdog ends all requests if the device hangs.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import InvalidStateError
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal
 
-from generation.batching import PREVIEW_STEPS, Flight, Mode, next_batch
+from generation.batching import Mode
 from generation.catalog import Catalog
-from generation.errors import GenerationError, JobCancelledError
-from generation.families.base import InFlight, Service
+from generation.errors import DeviceStuckError, GenerationError, JobCancelledError
+from generation.families.base import Service
 from generation.job import GeneratedImage, ImageRequest
+from generation.knees import Knees
 from generation.models import ModelShelf
-from generation.pictures import decode_source, to_png
-from generation.profile import prepare_machine, profile_of
+from generation.profile import prepare_machine
+from generation.step_loop import StepLoop
 from generation.tickets import OnProgress, Ticket, as_generation_error
+from generation.upscaling import card_of
+from generation.watchdog import Watchdog
 
 __all__ = ["Engine", "OnProgress"]
 
 _log = logging.getLogger(__name__)
-
-_PREVIEW_EVERY = 4  # steps, after the first preview
-_FIRST_STEP_S = 0.5  # a guess until a step of the model has been measured
 
 
 class Engine:
@@ -48,7 +48,9 @@ class Engine:
         threads: int | None = None,
         mode: Mode = "exact",
         rows: int = 1,
+        knees: Knees | None = None,
         models: int = 2,
+        stuck_s: float = 600.0,
         services: Mapping[str, Service] | None = None,
     ) -> None:
         """Set up; loads nothing.
@@ -59,38 +61,45 @@ class Engine:
             threads: for torch on the CPU; None: all that this process may use. Part of the profile, because
                 another number gives other bits.
             mode: exact or bucket; see `batching`.
-            rows: pictures in one forward in bucket mode.
+            rows: pictures in one forward in bucket mode, where `knees` does not know better.
+            knees: measured by `verso models profile`; a model and size that stands there runs in bucket mode.
             models: how many models to keep in memory.
+            stuck_s: seconds after which a step, or loading a model, is taken for a hung device.
             services: abilities of other trades for the families, e.g. {"embed": ...}.
         """
         self._catalog = catalog
         self._device = device
         self._threads = threads or len(os.sched_getaffinity(0))
-        self._mode: Mode = mode
-        self._rows = rows if mode == "bucket" else 1
+        self._default_rows = rows if mode == "bucket" else 1
+        self._knees = knees or Knees()
+        self._stuck_s = stuck_s
         self._shelf = ModelShelf(device=device, room=models, services=services or {})
-        self._inbox: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Ticket | Literal["decoded", "end"]] = queue.SimpleQueue()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._tickets: list[Ticket] = []
-        self._step_s: dict[str, float] = {}  # model id -> measured duration of one step of one picture
+        self._stuck = False
+        self._loop: StepLoop | None = None
 
     async def generate(
         self,
         request: ImageRequest,
         *,
         source: bytes | None = None,
+        mask: bytes | None = None,
         on_progress: OnProgress | None = None,
         should_cancel: Callable[[], bool] | None = None,
+        user: str = "",
     ) -> tuple[GeneratedImage, ...]:
         """Draw all pictures of a request.
 
         Args:
             request: what to draw.
             source: the source picture of img2img as a PNG, JPEG or WebP file.
+            mask: white where to draw, black where the source picture stays; needs `source`.
             on_progress: called after every few steps, on the engine's thread.
             should_cancel: asked at every tick, on the engine's thread; must not block.
+            user: whose turn it takes to enter: users enter by deficit round robin.
 
         Returns:
             The pictures by index.
@@ -101,6 +110,7 @@ class Engine:
             SourceImageError: the source picture cannot be read.
             ModelLoadError: the model's files cannot be loaded.
             OutOfMemoryError: the device is too small.
+            DeviceStuckError: the device hangs, and the process must be started again.
             JobCancelledError: `should_cancel` said so, or the engine was closed.
             GenerationError: something else broke; the log has the details.
         """
@@ -108,13 +118,17 @@ class Engine:
         card.check(request)
         ticket = Ticket(
             request=request,
-            card=card,
+            card=card_of(card, request),
             source=source,
+            mask=mask,
             on_progress=on_progress,
             should_cancel=should_cancel,
+            user=user,
             arrival=time.monotonic(),
         )
         with self._starting:
+            if self._stuck:
+                raise DeviceStuckError(self._device)
             if self._closed:
                 raise JobCancelledError("the engine is closed")
             if self._thread is None:
@@ -128,160 +142,77 @@ class Engine:
         with self._starting:
             self._closed = True
             thread = self._thread
-            self._inbox.put(None)
-        if thread is not None:
+            self._inbox.put("end")
+        if thread is not None and not self._stuck:  # a hung device cannot be waited for
             await asyncio.to_thread(thread.join)
 
     # --- on the engine's thread ---
 
     def _run(self) -> None:
+        watchdog = Watchdog(limit_s=self._stuck_s, on_stuck=self._give_up)
+        decoder = ThreadPoolExecutor(1, "verso-decoder", initializer=self._prepare_thread)
         try:
-            self._machine = prepare_machine(device=self._device, threads=self._threads)
-            while self._admit():
-                self._drop_unwanted()
-                self._tick()
+            machine = prepare_machine(device=self._device, threads=self._threads)
+            self._loop = StepLoop(
+                self._shelf,
+                machine,
+                rows=self._rows_of,
+                decoder=decoder,
+                on_decoded=lambda: self._inbox.put("decoded"),
+            )
+            while self._take_in(self._loop) and not self._stuck:
+                watchdog.begin()
+                self._loop.tick()
+                watchdog.end()
         except BaseException as error:
             _log.exception("the engine's thread ends")
             self._fail_all(as_generation_error(error))
             raise
         finally:
+            watchdog.close()
             with self._starting:
                 self._closed = True
             self._fail_all(JobCancelledError("the engine is closed"))
+            decoder.shutdown(wait=True, cancel_futures=True)
             self._shelf.clear()
 
-    def _admit(self) -> bool:
-        """Take in what has arrived; wait for it if nothing is in flight. False: it is time to end."""
+    def _prepare_thread(self) -> None:
+        prepare_machine(device=self._device, threads=self._threads)  # torch's settings hold for one thread
+
+    def _rows_of(self, model_id: str, width: int, height: int) -> int:
+        return self._knees.rows(model_id, width=width, height=height) or self._default_rows
+
+    def _take_in(self, loop: StepLoop) -> bool:
+        """Take in what has arrived; wait for it if there is no step to take. False: it is time to end."""
         while True:
             try:
-                ticket = self._inbox.get(block=not self._tickets)
+                arrived = self._inbox.get(block=not loop.steps_left)
             except queue.Empty:
                 return True
-            if ticket is None:
+            if arrived == "end":
                 return False
-            try:
-                self._start(ticket)
-            except Exception as error:  # noqa: BLE001 - one request must not end the others
-                self._fail(ticket, error)
-
-    def _start(self, ticket: Ticket) -> None:
-        if ticket.unwanted():
-            raise JobCancelledError("the job was cancelled")
-        source = None if ticket.source is None else decode_source(ticket.source)
-        ticket.model = self._shelf.get(
-            ticket.card, in_use=lambda model: any(other.model is model for other in self._tickets)
-        )
-        for index in range(ticket.request.count):
-            ticket.rows.append(ticket.loaded.prepare(ticket.request, index=index, source=source))
-        self._tickets.append(ticket)
-
-    def _drop_unwanted(self) -> None:
-        for ticket in [ticket for ticket in self._tickets if ticket.unwanted()]:
-            self._fail(ticket, JobCancelledError("the job was cancelled"))
-
-    def _tick(self) -> None:
-        """Advance one batch, and settle whatever is done."""
-        places: dict[int, tuple[Ticket, InFlight]] = {}
-        flights: list[Flight] = []
-        for ticket in self._tickets:
-            for row in ticket.rows:
-                if row.step < row.steps:
-                    places[len(places)] = (ticket, row)
-                    flights.append(self._flight(len(flights), ticket, row))
-        batch = [places[flight.id] for flight in next_batch(flights, rows=self._rows)]
-        if batch:
-            self._advance(batch)
-        for ticket in list(self._tickets):
-            try:
-                self._settle(ticket)
-            except Exception as error:  # noqa: BLE001 - one request must not end the others
-                self._fail(ticket, error)
-
-    def _flight(self, number: int, ticket: Ticket, row: InFlight) -> Flight:
-        return Flight(
-            id=number,
-            key=(ticket.card.id, ticket.loaded.compatibility(row)),
-            arrival=ticket.arrival,
-            step=row.step,
-            steps=row.steps,
-            step_s=self._step_s.get(ticket.card.id, _FIRST_STEP_S),
-        )
-
-    def _advance(self, batch: Sequence[tuple[Ticket, InFlight]]) -> None:
-        tickets = list(dict.fromkeys(ticket for ticket, _ in batch))
-        model, card = tickets[0].loaded, tickets[0].card
-        started = time.monotonic()
-        try:
-            model.denoise([row for _, row in batch], pad_to=self._rows if self._mode == "bucket" else None)
-        except Exception as error:  # noqa: BLE001 - these requests must not end the others
-            for ticket in tickets:
-                self._fail(ticket, error)
-            return
-        took = (time.monotonic() - started) / len(batch)
-        self._step_s[card.id] = 0.5 * (self._step_s.get(card.id, took) + took)
-        for ticket, row in batch:
-            try:
-                self._report(ticket, row)
-            except Exception as error:  # noqa: BLE001 - neither must a broken preview or callback
-                self._fail(ticket, error)
-
-    def _report(self, ticket: Ticket, row: InFlight) -> None:
-        if ticket.on_progress is None:
-            return
-        due = row.step == PREVIEW_STEPS or row.step % _PREVIEW_EVERY == 0
-        preview = ticket.loaded.preview(row) if due and row.step < row.steps else None
-        ticket.on_progress(ticket.done, ticket.steps, None if preview is None else to_png(preview))
-
-    def _settle(self, ticket: Ticket) -> None:
-        """Decode the pictures that are done; after the last one the request is over."""
-        for index, row in enumerate(ticket.rows):
-            if row.step >= row.steps and index not in ticket.pictures:
-                ticket.pictures[index] = self._finished(ticket, index, row)
-        if len(ticket.pictures) == ticket.request.count:
-            self._tickets.remove(ticket)
-            pictures = tuple(ticket.pictures[index] for index in sorted(ticket.pictures))
-            with contextlib.suppress(InvalidStateError):  # whoever waited has just gone away
-                ticket.outcome.set_result(pictures)
-
-    def _finished(self, ticket: Ticket, index: int, row: InFlight) -> GeneratedImage:
-        model, request = ticket.loaded, ticket.request
-        facts = model.facts(row)
-        decoded = model.decode(row)
-        height, width, _ = decoded.pixels.shape
-        profile = profile_of(
-            ticket.card,
-            request,
-            index=index,
-            machine=self._machine,
-            mode=self._mode,
-            rows=self._rows,
-            facts=facts,
-            pixels=decoded.pixels,
-        )
-        return GeneratedImage(
-            index=index,
-            png=to_png(decoded.pixels),
-            seed=request.seed + index,
-            width=width,
-            height=height,
-            credits=decoded.credits,
-            note=decoded.note,
-            profile=profile.to_json(),
-        )
-
-    def _fail(self, ticket: Ticket, error: BaseException) -> None:
-        if ticket in self._tickets:
-            self._tickets.remove(ticket)
-        with contextlib.suppress(InvalidStateError):  # whoever waited has just gone away
-            ticket.outcome.set_exception(as_generation_error(error))
+            if arrived == "decoded":
+                loop.collect()
+            else:
+                loop.add(arrived)
 
     def _fail_all(self, error: GenerationError) -> None:
-        for ticket in list(self._tickets):
-            self._fail(ticket, error)
+        if self._loop is not None:
+            self._loop.fail_all(error)
         while True:
             try:
-                waiting = self._inbox.get_nowait()
+                arrived = self._inbox.get_nowait()
             except queue.Empty:
                 return
-            if waiting is not None:
-                self._fail(waiting, error)
+            if isinstance(arrived, Ticket):
+                arrived.end(error)
+
+    # --- on the watchdog's thread ---
+
+    def _give_up(self) -> None:
+        """End all requests though the engine's thread hangs; it is a daemon and holds nothing else up."""
+        _log.critical("device %s has not answered for %.0f s: start again", self._device, self._stuck_s)
+        with self._starting:
+            self._stuck = self._closed = True
+        for ticket in () if self._loop is None else self._loop.tickets:
+            ticket.end(DeviceStuckError(self._device))

@@ -34,6 +34,16 @@ class RequestLimitError(GenerationError):
         self.retry_after_s = retry_after_s
 
 
+class QueueClosedError(GenerationError):
+    """The operator lets the queue run dry: nothing new is taken."""
+
+    code = "queue_closed"
+
+    def __init__(self, *, reason: str = "") -> None:
+        super().__init__("the queue takes nothing new")
+        self.reason = reason
+
+
 class ModelLoadError(GenerationError):
     """The model's files cannot be loaded."""
 
@@ -51,6 +61,17 @@ class OutOfMemoryError(GenerationError):
 
     code = "out_of_memory"
     retryable = True
+
+
+class DeviceStuckError(GenerationError):
+    """The device hangs: a step did not end in time."""
+
+    code = "device_stuck"
+    retryable = True
+
+    def __init__(self, device: str) -> None:
+        super().__init__(f"device {device} does not answer")
+        self.device = device
 
 
 class JobCancelledError(GenerationError):

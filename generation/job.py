@@ -37,7 +37,11 @@ class ImageRequest:
     guidance_scale: float
     strength: float | None = None  # None: the model's own default
     source_blob: str | None = None  # the source image of img2img, sealed for the requester
+    mask_blob: str | None = None  # white where to draw; the rest of the source image stays
     noise_scheduler: str | None = None  # a name in `families.noise_schedulers`; None: the model's own
+    upscale: int = 0  # 2 or 4: enlarge the source picture, and draw nothing
+    step: str = ""  # what the requester did: "vary", "remix", "reroll", "blend", "upscale"; empty: asked anew
+    source_images: tuple[str, ...] = ()  # ids of the released pictures that this one goes on from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from generation.clock import NowMs
 from generation.fairness import virtual_finish, virtual_start
 from generation.job import JobStatus
+from generation.pausing import paused
 from generation.tables import jobs, lanes
 
 _TIDY_AT_ONCE = 500
@@ -98,7 +99,7 @@ def _claimable(
 
 def any_job(models: Sequence[str] | None, workspace: str | None) -> Select[bool]:
     """Asks whether there is a job to claim."""
-    return select(exists().where(*_claimable(jobs, models, workspace)))
+    return select(exists(_next_lane(models, workspace)))
 
 
 def next_job(models: Sequence[str] | None, workspace: str | None) -> ScalarSelect[str]:
@@ -107,26 +108,27 @@ def next_job(models: Sequence[str] | None, workspace: str | None) -> ScalarSelec
     Two walks along indexes; on PostgreSQL it locks the job and passes over those that a rival has locked.
     """
     waiting = jobs.alias("waiting")
-    rival = jobs.alias("rival")
-    claimable = _claimable(waiting, models, workspace)
-    lane = (
-        select(lanes.c.workspace_id)
-        .where(
-            exists().where(
-                rival.c.workspace_id == lanes.c.workspace_id, *_claimable(rival, models, workspace)
-            )
-        )
-        .order_by(lanes.c.virtual_start, lanes.c.workspace_id)
-        .limit(1)
-        .scalar_subquery()
-    )
+    lane = _next_lane(models, workspace).scalar_subquery()
     return (
         select(waiting.c.id)
-        .where(waiting.c.workspace_id == lane, *claimable)
+        .where(waiting.c.workspace_id == lane, *_claimable(waiting, models, workspace))
         .order_by(*fair_order(waiting))
         .limit(1)
         .with_for_update(skip_locked=True)
         .scalar_subquery()
+    )
+
+
+def _next_lane(models: Sequence[str] | None, workspace: str | None) -> Select[str]:
+    rival = jobs.alias("rival")
+    claimable = exists().where(
+        rival.c.workspace_id == lanes.c.workspace_id, *_claimable(rival, models, workspace)
+    )
+    return (
+        select(lanes.c.workspace_id)
+        .where(claimable, ~paused(lanes))
+        .order_by(lanes.c.virtual_start, lanes.c.workspace_id)
+        .limit(1)
     )
 
 

@@ -46,7 +46,7 @@ class ModelShelf:
             del self._loaded[name]
             gc.collect()  # the weights may sit in reference cycles
         started = time.monotonic()
-        digest = weights_digest(card.folder)
+        digest = weights_digest(card.folder, card.loras)
         if digest != card.weights_sha256:
             # The record would name weights that did not draw the picture.
             raise ModelLoadError(

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from generation.errors import SourceImageError
-from generation.families.base import Pixels
+from generation.families.base import Mask, Pixels
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _MAX_BYTES = 64 * 1024 * 1024
@@ -44,3 +44,19 @@ def decode_source(data: bytes) -> Pixels:
         raise SourceImageError("the source picture has more than 64 megapixels")
     paper = Image.new("RGBA", layered.size, "white")
     return np.asarray(Image.alpha_composite(paper, layered).convert("RGB"))
+
+
+def decode_mask(data: bytes, source: Pixels) -> Mask:
+    """Read a mask as gray; it is scaled to its picture's size.
+
+    Raises:
+        SourceImageError: as `decode_source`; or it marks nothing.
+    """
+    height, width, _ = source.shape
+    gray = Image.fromarray(decode_source(data)).convert("L")
+    if gray.size != (width, height):
+        gray = gray.resize((width, height), Image.Resampling.BILINEAR)
+    mask = np.asarray(gray)
+    if not (mask >= 128).any():
+        raise SourceImageError("the mask marks nothing to draw: it must be white somewhere")
+    return mask

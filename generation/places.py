@@ -12,6 +12,7 @@ from generation.clock import NowMs
 from generation.fairness import Lane, ahead_of
 from generation.job import JobStatus
 from generation.lanes import fair_order
+from generation.pausing import paused
 from generation.tables import jobs, lanes
 
 _RECENT_JOBS = 20  # succeeded jobs over which the pace is measured
@@ -22,7 +23,8 @@ class Place:
     """Where a job stands."""
 
     place: int  # 0: running or over; 1: served next
-    eta_s: float | None  # until it is drawn; None as long as no job has been measured
+    eta_s: float | None  # until it is drawn; None: nothing has been measured, or the queue is paused
+    paused: bool = False  # by the operator: nobody can say how long
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +80,8 @@ async def place_of(connection: AsyncConnection, job_id: str) -> Place:
     )
     nobody_before = Lane(virtual_start=start or 0.0, jobs=0, cost=0.0, weight=job.weight)
     ahead = ahead_of(own[0] if own else nobody_before, others)
+    if await connection.scalar(select(paused(jobs)).select_from(jobs).where(jobs.c.id == job_id)):
+        return Place(place=ahead.jobs + 1, eta_s=None, paused=True)
     return Place(place=ahead.jobs + 1, eta_s=pace.seconds(pace.remaining + ahead.cost + job.cost))
 
 

@@ -51,6 +51,7 @@ class ExecutionProfile:
     guidance_scale: float
     strength: float | None
     source: bool  # drawn from a source picture
+    mask: bool = False  # and only where a mask was white
     facts: Mapping[str, Fact] = field(default_factory=dict)  # the family's own: `LoadedModel.facts`
     pixels_sha256: str  # of the RGB bytes, row-major
 
@@ -93,6 +94,7 @@ def profile_of(
         guidance_scale=request.guidance_scale,
         strength=request.strength,
         source=request.source_blob is not None,
+        mask=request.mask_blob is not None,
         facts=facts,
         pixels_sha256=pixels_sha256(pixels),
     )

@@ -15,17 +15,28 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from generation import lanes, outbox, retention
+from generation import lanes, loads, outbox, pausing, retention
 from generation.admission import QueueLimits, admit, place_or_refuse
 from generation.clock import NowMs
 from generation.fairness import cost_of
 from generation.job import ImageRequest, Job, JobStatus, StoredImage
 from generation.leases import Leases, OnFinish
+from generation.loads import WorkspaceLoad
+from generation.pausing import Pause, PauseMode
 from generation.places import Place, place_of
 from generation.sealing import Envelope, Seal, Unseal
 from generation.tables import jobs, results
 
-__all__ = ["JobQueue", "OnFinish", "Place", "QueueLimits", "Submission"]
+__all__ = [
+    "JobQueue",
+    "OnFinish",
+    "Pause",
+    "PauseMode",
+    "Place",
+    "QueueLimits",
+    "Submission",
+    "WorkspaceLoad",
+]
 
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
@@ -38,6 +49,7 @@ class Submission:
     created: bool  # False: the same event was submitted before
     place: int  # 0: running or over; 1: served next
     eta_s: float | None
+    paused: bool = False  # by the operator; it keeps its place
 
 
 class JobQueue(Leases):
@@ -64,8 +76,11 @@ class JobQueue(Leases):
         user_id: str,
         reply_to: bytes,
         dedupe_key: str,
+        channel_id: str = "",
         weight: float = 1.0,
         user_weight: float = 1.0,
+        user_jobs: int | None = None,
+        free: bool = False,
         job_id: str | None = None,
     ) -> Submission:
         """Put a request into the queue; it is on the disk when this returns.
@@ -77,12 +92,16 @@ class JobQueue(Leases):
             reply_to: where the answer goes; opaque here and stored sealed.
             dedupe_key: the platform's id of the event. A second submission with the same key returns the job
                 of the first one and is never refused.
+            channel_id: where it was asked for; `usage` can count by it.
             weight: the workspace's share of the machine, by its plan.
             user_weight: the user's share within the workspace.
+            user_jobs: how many jobs the user may have at a time; None: as the limits say.
+            free: the pictures count in no quota.
             job_id: to choose the id; by default a new one.
 
         Raises:
             RequestLimitError: admission refuses; the error names the wait.
+            QueueClosedError: the operator lets the queue run dry.
         """
         if (known := await self.find(dedupe_key)) is not None:
             return await self._again(known)
@@ -97,16 +116,26 @@ class JobQueue(Leases):
             ).one_or_none()
             place = None
             if row is None:
-                await admit(connection, self._limits, workspace_id=workspace_id, user_id=user_id, cost=cost)
+                await pausing.refuse_when_draining(connection, workspace_id)
+                await admit(
+                    connection,
+                    self._limits,
+                    workspace_id=workspace_id,
+                    user_id=user_id,
+                    user_jobs=user_jobs or self._limits.user_jobs,
+                    cost=cost,
+                )
                 values = {
                     "id": job_id,
                     "dedupe_sha256": dedupe_sha256,
                     "workspace_id": workspace_id,
+                    "channel_id": channel_id,
                     "user_id": user_id,
                     "model_id": request.model_id,
                     "status": JobStatus.QUEUED,
-                    "images": request.count,
+                    "images": 0 if free else request.count,
                     "source_blob": request.source_blob,
+                    "mask_blob": request.mask_blob,
                     "cost": cost,
                     "weight": weight,
                     "virtual_finish": await lanes.finish_tag(
@@ -127,7 +156,7 @@ class JobQueue(Leases):
         if place is None:
             return await self._again(job)
         self._arrival.set()
-        return Submission(job=job, created=True, place=place.place, eta_s=place.eta_s)
+        return Submission(job=job, created=True, place=place.place, eta_s=place.eta_s, paused=place.paused)
 
     async def arrival(self, timeout_s: float) -> None:
         """Wait until this process submits a job, or until `timeout_s` has passed."""
@@ -158,19 +187,23 @@ class JobQueue(Leases):
             rows = (await connection.execute(query.order_by(jobs.c.created_ms, jobs.c.id))).all()
         return tuple([await self._envelope.open_job(row) for row in rows])
 
-    async def usage(self, user_id: str, *, since_ms: int) -> tuple[tuple[int, int], ...]:
-        """What a user has asked for since a time, as (Unix ms, pictures), oldest first.
-
-        Jobs that failed or were cancelled do not count.
-        """
-        query = select(jobs.c.created_ms, jobs.c.images).where(
-            jobs.c.user_id == user_id,
-            jobs.c.created_ms >= since_ms,
-            jobs.c.status.in_((*_ACTIVE, JobStatus.SUCCEEDED)),
-        )
+    async def usage(
+        self,
+        *,
+        since_ms: int,
+        user_id: str | None = None,
+        channel_id: str | None = None,
+        workspace_id: str | None = None,
+    ) -> tuple[tuple[int, int], ...]:
+        """See `loads.usage`."""
         async with self._reader.connect() as connection:
-            rows = (await connection.execute(query.order_by(jobs.c.created_ms))).all()
-        return tuple((row.created_ms, row.images) for row in rows)
+            return await loads.usage(
+                connection,
+                since_ms=since_ms,
+                user_id=user_id,
+                channel_id=channel_id,
+                workspace_id=workspace_id,
+            )
 
     async def results(self, job_id: str) -> tuple[StoredImage, ...]:
         """The stored pictures of a job, by index; empty if there are none."""
@@ -201,6 +234,28 @@ class JobQueue(Leases):
         """Stop all jobs of a user; returns how many there were."""
         return await self._cancel(jobs.c.user_id == user_id)
 
+    async def pause(self, workspace_id: str, mode: PauseMode, *, reason: str = "") -> None:
+        """Stop the drawing or the asking, for a workspace or `pausing.EVERYWHERE`."""
+        async with self._engine.begin() as connection:
+            await pausing.pause(connection, workspace_id, mode, reason=reason)
+
+    async def resume(self, workspace_id: str) -> bool:
+        """Undo `pause`; returns whether there was anything to undo."""
+        async with self._engine.begin() as connection:
+            resumed = await pausing.resume(connection, workspace_id)
+        self._arrival.set()
+        return resumed
+
+    async def pauses(self) -> tuple[Pause, ...]:
+        """All orders to stand still."""
+        async with self._reader.connect() as connection:
+            return await pausing.pauses_of(connection)
+
+    async def load(self) -> tuple[WorkspaceLoad, ...]:
+        """What waits and what is being drawn, by workspace."""
+        async with self._reader.connect() as connection:
+            return await loads.load(connection)
+
     async def purge(self, *, older_than_ms: int) -> list[str]:
         """Delete jobs that ended before this Unix time, and whose end has been told.
 
@@ -228,7 +283,7 @@ class JobQueue(Leases):
 
     async def _again(self, job: Job) -> Submission:
         place = await self.place(job.id)
-        return Submission(job=job, created=False, place=place.place, eta_s=place.eta_s)
+        return Submission(job=job, created=False, place=place.place, eta_s=place.eta_s, paused=place.paused)
 
     async def _cancel(self, which: ColumnElement[bool]) -> int:
         waits = jobs.c.status == JobStatus.QUEUED

@@ -49,14 +49,14 @@ async def _delete(
     connection: AsyncConnection, which: ColumnElement[bool], *, also_sources: bool
 ) -> list[str]:
     drawn = select(results.c.blob).join(jobs, jobs.c.id == results.c.job_id).where(which)
-    sources = select(jobs.c.source_blob).where(which, jobs.c.source_blob.is_not(None))
     gone = set((await connection.scalars(drawn)).all())
     if also_sources:
-        gone |= {blob for blob in (await connection.scalars(sources)).all() if blob}
+        for given in (jobs.c.source_blob, jobs.c.mask_blob):
+            gone |= {blob for blob in (await connection.scalars(select(given).where(which))).all() if blob}
     await connection.execute(delete(jobs).where(which))  # results and outbox items go with it
     candidates = sorted(gone)
     for start in range(0, len(candidates), _CHUNK):
         chunk = candidates[start : start + _CHUNK]
-        for column in (results.c.blob, jobs.c.source_blob):
+        for column in (results.c.blob, jobs.c.source_blob, jobs.c.mask_blob):
             gone -= set((await connection.scalars(select(column).where(column.in_(chunk)))).all())
     return sorted(gone)

@@ -38,8 +38,10 @@ def request_from_bytes(data: bytes) -> ImageRequest:
         StoredFormatError: the bytes are not a request.
     """
     try:
-        return ImageRequest(**json.loads(data.decode("utf-8", "surrogatepass")))
-    except (ValueError, TypeError) as error:
+        values: dict[str, object] = json.loads(data.decode("utf-8", "surrogatepass"))
+        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return ImageRequest(**fields)  # type: ignore[arg-type]  # JSON's own types; wrong ones fail later
+    except (ValueError, TypeError, AttributeError) as error:
         raise StoredFormatError("the stored request cannot be read") from error
 
 

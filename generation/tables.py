@@ -36,6 +36,7 @@ jobs = Table(
         "dedupe_sha256", String(64), nullable=False
     ),  # of the caller's key: the schema refuses a second job
     Column("workspace_id", String(128), nullable=False),
+    Column("channel_id", String(256), nullable=False, server_default=""),  # for its quota
     Column("user_id", String(64), nullable=False),
     Column("model_id", String(64), nullable=False),
     Column("status", String(16), nullable=False),
@@ -43,6 +44,7 @@ jobs = Table(
     Column("sealed_reply_to", LargeBinary, nullable=False),
     Column("images", Integer, nullable=False),  # asked for; what a quota counts
     Column("source_blob", String(64)),  # so that `forget` can name it without unsealing
+    Column("mask_blob", String(64)),  # the same
     Column("cost", Float, nullable=False),
     Column("weight", Float, nullable=False),  # the workspace's share
     Column("virtual_finish", Float, nullable=False),  # order within the workspace
@@ -65,7 +67,8 @@ jobs = Table(
     Index(None, "status", "lease_until_ms"),  # reap
     Index(None, "status", "finished_ms"),  # throughput, purge
     Index(None, "user_id", "status"),  # admission, a user's own jobs
-    Index(None, "workspace_id", "created_ms"),  # admission by the hour
+    Index(None, "workspace_id", "created_ms"),  # admission by the hour, quota
+    Index(None, "channel_id", "created_ms"),  # quota
 )
 
 lanes = Table(
@@ -77,6 +80,17 @@ lanes = Table(
     UniqueConstraint("virtual_start", "workspace_id"),  # claim walks this index
 )
 """The fair order's memory: one row for each workspace that has had a job lately."""
+
+pauses = Table(
+    "queue_pauses",
+    metadata,
+    Column("workspace_id", String(128), primary_key=True),  # "*": every workspace
+    Column("mode", String(8), nullable=False),
+    Column("reason", String(200), nullable=False),  # told to whoever asks for a picture meanwhile
+    Column("since_ms", BigInteger, nullable=False),
+    CheckConstraint("mode IN ('pause', 'drain')", name="mode"),
+)
+"""Where the operator has stopped the drawing (pause) or the asking (drain)."""
 
 results = Table(
     "results",

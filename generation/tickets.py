@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 
 from generation.card import ModelCard
@@ -26,9 +27,12 @@ class Ticket:
     request: ImageRequest
     card: ModelCard
     source: bytes | None
+    mask: bytes | None = None
     on_progress: OnProgress | None
     should_cancel: Callable[[], bool] | None
     arrival: float  # s, monotonic
+    user: str = ""
+    bucket: int = 1  # rows of each of its forwards; 1: exact mode
     outcome: Future[tuple[GeneratedImage, ...]] = field(default_factory=Future)
     model: LoadedModel[InFlight] | None = None
     rows: list[InFlight] = field(default_factory=list)
@@ -58,6 +62,11 @@ class Ticket:
     def unwanted(self) -> bool:
         """Whether nobody waits for it any more."""
         return self.outcome.done() or (self.should_cancel is not None and self.should_cancel())
+
+    def end(self, error: BaseException) -> None:
+        """Tell whoever waits that it failed; from any thread."""
+        with contextlib.suppress(InvalidStateError):  # whoever waited has just gone away
+            self.outcome.set_exception(as_generation_error(error))
 
 
 def as_generation_error(error: BaseException) -> GenerationError:

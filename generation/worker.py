@@ -160,13 +160,21 @@ class Worker:
         source = None
         if job.request.source_blob is not None:
             source = await self._unseal(job.user_id, await self._blobs.get(job.request.source_blob))
+        mask = None
+        if job.request.mask_blob is not None:
+            mask = await self._unseal(job.user_id, await self._blobs.get(job.request.mask_blob))
 
         def publish(step: int, steps: int, preview: bytes | None) -> None:
             update = ProgressUpdate(job_id=job.id, step=step, steps=steps, preview_png=preview)
             self._progress.publish(update)
 
         images = await self._engine.generate(
-            job.request, source=source, on_progress=publish, should_cancel=lease.should_stop
+            job.request,
+            source=source,
+            mask=mask,
+            on_progress=publish,
+            should_cancel=lease.should_stop,
+            user=job.user_id,
         )
         return tuple([await self._store(job, image) for image in images])
 

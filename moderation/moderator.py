@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moderation.errors import ModerationError
+from moderation.head import NAMELESS
 from moderation.pictures import PictureError, decode
 from moderation.policy import Policy
 from moderation.pools import Pools
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _LOG = logging.getLogger(__name__)
+_NAMED = 0.1  # weight in the risk of a person or mark that is named and not stopped
 UNCHECKED = "house/unchecked"
 SAMPLES: tuple[Content, ...] = (  # what a rule is tried on before it counts as loaded
     PromptContent(text="a red apple on a blue plate", negative="blurry"),
@@ -234,16 +236,15 @@ class Moderator:
 def risk(verdict: Verdict) -> float:
     """Return one number in 0..1 that orders prompts by risk, over all categories but style and spelling.
 
-    Within one verdict the categories' scores are joined as if they were independent doubts, so that
-    a prompt with two doubts ranks above a prompt with the greater of them alone.
+    Scores are joined as independent doubts: two rank above the greater of them alone. A name that the
+    policy merely notes hardly counts: it says who is meant, and harmless prompts are full of names.
     """
-    left_out = {Category.ARTIST_STYLE, Category.EVASION}
+    noted = NAMELESS - {finding.category for finding in verdict.findings if finding.action >= Action.HOLD}
     calm = 1.0
     for category, score in verdict.scores.items():
-        if category not in left_out:
-            calm *= 1.0 - 0.999 * min(1.0, max(0.0, score))
-    held = 0.5 if verdict.action is Action.HOLD and not verdict.scores else 0.0
-    return max(held, 1.0 - calm)
+        if category not in {Category.ARTIST_STYLE, Category.EVASION}:
+            calm *= 1.0 - (_NAMED if category in noted else 0.999) * min(1.0, max(0.0, score))
+    return max(0.5 if verdict.action is Action.HOLD and not verdict.scores else 0.0, 1.0 - calm)
 
 
 def screen_row(verdict: Verdict) -> dict[str, object]:

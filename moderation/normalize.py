@@ -20,6 +20,7 @@ from moderation.confusables import LEET
 from moderation.respelling import Change, known_share, respell
 from moderation.unicode_forms import INVISIBLE, MAX_CHARS, base_view, fold, plain
 from moderation.views import POINTS, View, substitute, words
+from moderation.words import load_words
 
 __all__ = ["MAX_CHARS", "RESPELLED", "RUN", "Masked", "Normalized", "View", "normalize", "plain", "words"]
 
@@ -35,7 +36,10 @@ _HARMLESS_INVISIBLE = frozenset(
 )  # emoji, Persian and Indic spelling, hyphens
 _STYLED = re.compile("[\uff21-\uff3a\uff41-\uff5a\u2460-\u24ff\U0001d400-\U0001d7ff\U0001f110-\U0001f189]")
 _OVERRIDE = "\u202e"
-_MASK = re.compile(r"(?<![^\W\d_])[^\W\d_]+(?:[*#%?_•]+[^\W\d_]+)+")
+_MASK = re.compile(
+    r"(?<![^\W\d_])[^\W\d_]+(?:[*#%?_•]+[^\W\d_]+)+"  # inside
+    r"|(?<![\w*•])[*•][^\W\d_]{2,}(?![\w*•])|(?<![\w*•])[^\W\d_]{2,}[*•](?![\w*•])"  # at an end
+)
 _INSIDE = re.compile(rf"(?<=[^\W_])(?:_|[^\w\s{POINTS}])+(?=[^\W_])")
 _SPLIT = re.compile(r"(?<![^\W_])[^\W_]{1,3}(?:[-.·~^|\\/+=:;*_,'\"]{1,3}[^\W_]{1,3})+(?![^\W_])")
 _ODD = re.compile(r"(?<=[^\W\d_])[*_~^|\\·•=+<>{}\[\]()#%]+(?=[^\W\d_])")
@@ -227,6 +231,9 @@ def _masked(view: View) -> Iterator[Masked]:
     for count, match in enumerate(_MASK.finditer(view.text)):
         if count == _MAX_MASKED:
             return
+        edge = not (match.group()[0].isalpha() and match.group()[-1].isalpha())
+        if edge and match.group().strip("*•") in load_words():  # a word with a footnote or stress
+            continue
         if len(match.group()) <= 24:
             pattern = "".join(c if c.isalpha() else "." for c in match.group())
             yield Masked(pattern=pattern, offset=view.offsets[match.start()])

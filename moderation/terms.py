@@ -67,13 +67,13 @@ class TermList:
         for index, entry in enumerate(self.entries):
             for term in _forms(entry):
                 table.setdefault(term, []).append(index)
-        self._by_shape: dict[tuple[int, str], list[str]] = {}  # length and first letter
+        self._by_length: dict[int, list[str]] = {}  # single words; any letter of a masked one may be hidden
         self._table = table
         self._automaton = ahocorasick.Automaton()
         for term, indices in table.items():
             self._automaton.add_word(term, (term, tuple(indices)))
             if " " not in term:
-                self._by_shape.setdefault((len(term), term[0]), []).append(term)
+                self._by_length.setdefault(len(term), []).append(term)
         if table:
             self._automaton.make_automaton()
 
@@ -111,7 +111,7 @@ class TermList:
     def _unmask(self, normalized: Normalized) -> Iterator[Match]:
         for masked in normalized.masked:
             pattern = masked.pattern
-            for term in self._by_shape.get((len(pattern), pattern[0]), ()):
+            for term in self._by_length.get(len(pattern), ()):
                 if all(p in {".", t} for p, t in zip(pattern, term, strict=True)):
                     for index in self._table[term]:
                         yield Match(

@@ -67,6 +67,27 @@ ROTATION = "verso-key-rotation/1"
 MAX_ROTATIONS = 1000
 RECORD_ID = "org.versobot.record_id"
 JOB_LEAF_HASH = "org.versobot.job_leaf_hash"
+CHECKLIST = (  # in this order; the second word names the method of `_Checker`
+    ("the container is in canonical form", "_container"),
+    ("every member is there and none was added", "_names"),
+    ("every member has the digest that the index states", "_digests"),
+    ("the index is signed by the key that it names", "_index"),
+    ("the record is one well-formed entry", "_record"),
+    ("the checkpoint is signed by the ledger", "_checkpoint"),
+    ("the record is in the ledger", "_inclusion"),
+    ("the ledger's keys follow each other", "_rotations"),
+    ("the ledger has only grown since the receipt was given", "_consistency"),
+    ("an authority outside dated the ledger", "_timestamp"),
+    ("the opened fields are the ones that the record committed to", "_commitments"),
+    ("the bytes of the image are the released ones", "_image"),
+    ("the pixels of the image are the released ones", "_pixels"),
+    ("the steps that led to the image are in the ledger, in order", "_lineage"),
+    ("the image's content credentials hold and name this record", "_credentials"),
+    ("the terms are the ones that were accepted", "_terms"),
+    ("the same person accepted them before the image was made", "_acceptance"),
+    ("the moderation decisions and the drawing profile are the recorded ones", "_context"),
+    ("the signer is the one you trust", "_signer"),
+)
 
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
@@ -165,27 +186,7 @@ class _Checker:
     def run(self) -> Result:
         steps: list[Step] = []
         for number, (title, action) in enumerate(
-            (
-                ("the container is in canonical form", self._container),
-                ("every member is there and none was added", self._names),
-                ("every member has the digest that the index states", self._digests),
-                ("the index is signed by the key that it names", self._index),
-                ("the record is one well-formed entry", self._record),
-                ("the checkpoint is signed by the ledger", self._checkpoint),
-                ("the record is in the ledger", self._inclusion),
-                ("the ledger's keys follow each other", self._rotations),
-                ("the ledger has only grown since the receipt was given", self._consistency),
-                ("an authority outside dated the ledger", self._timestamp),
-                ("the opened fields are the ones that the record committed to", self._commitments),
-                ("the bytes of the image are the released ones", self._image),
-                ("the pixels of the image are the released ones", self._pixels),
-                ("the steps that led to the image are in the ledger, in order", self._lineage),
-                ("the image's content credentials hold and name this record", self._credentials),
-                ("the terms are the ones that were accepted", self._terms),
-                ("the same person accepted them before the image was made", self._acceptance),
-                ("the moderation decisions and the drawing profile are the recorded ones", self._context),
-                ("the signer is the one you trust", self._signer),
-            ),
+            ((title, getattr(self, method)) for title, method in CHECKLIST),
             start=1,
         ):
             try:

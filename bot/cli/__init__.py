@@ -19,12 +19,14 @@ from bot.cli import (
     duty,
     evidence,
     imagine,
+    iterate,
     keys,
     ledger,
     operate,
     people,
     protect,
     quarantine,
+    queue,
     screen,
     takedown,
 )
@@ -52,10 +54,12 @@ app = typer.Typer(
 )
 for module in (
     imagine,
+    iterate,
     screen,
     people,
     takedown,
     quarantine,
+    queue,
     duty,
     protect,
     evidence,

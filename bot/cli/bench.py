@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -80,15 +80,21 @@ def _flat(figures: Mapping[str, object], prefix: str = "") -> list[tuple[str, ob
 
 
 @bench_app.command()
-def engine(as_json: AsJson = False) -> None:
+def engine(
+    plot: Annotated[Path | None, typer.Option(help="Write latency against load as an image.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Bit-exactness, the loop's overhead, and what the path outside the model adds to an image."""
     from bot.bench import bench_path  # noqa: PLC0415 - brings torch
     from generation.bench import bench_engine  # noqa: PLC0415
+    from generation.bench_plot import plot as bench_plot  # noqa: PLC0415
 
     errors.print("Measuring the engine on a tiny random model of the real architecture ...", style="dim")
-    figures = dict(asyncio.run(bench_engine()))
+    figures: dict[str, Any] = dict(asyncio.run(bench_engine()))
     errors.print("Measuring the whole path with the embedded model ...", style="dim")
     figures |= asyncio.run(bench_path())
+    if plot is not None:
+        bench_plot(figures["load"], service_s=figures["service_s"]).save(plot)
     show("Engine", figures, as_json=as_json)
 
 

@@ -13,10 +13,9 @@ from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from attribution.errors import AttributionError
-from attribution.keys import KeyRing
 from attribution.licenses import LicenseCatalog
 from bot.cli.output import Exit, console, print_json
-from bot.compose import catalog_of, policy_of
+from bot.compose import catalog_of, gate_of, open_keys, policy_of
 from bot.database import open_database
 from bot.errors import BotError
 from bot.replies import sentence
@@ -115,17 +114,17 @@ async def _database(settings: Settings) -> str:
 
 
 async def _keys(settings: Settings) -> str:
-    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
+    keys = open_keys(settings)
     return f"{len(keys.describe())} in {settings.keys_dir.absolute()}; ledger {keys.origin}"
 
 
 async def _models(settings: Settings) -> str:
-    licenses, known = LicenseCatalog.load(), []
+    licenses, gate, known = LicenseCatalog.load(), gate_of(settings), []
     for card in catalog_of(settings):
-        licenses.get(card.license_id)
-        if weights_digest(card.folder) != card.weights_sha256:
+        closed = gate(licenses.get(card.license_id))
+        if weights_digest(card.folder, card.loras) != card.weights_sha256:
             raise ModelLoadError(card.id, "its files differ from its card: install it again")
-        known.append(card.id)
+        known.append(f"{card.id} (closed: {closed})" if closed else card.id)
     return ", ".join(known)
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from attribution.images import DEFAULT_LIMITS
-from attribution.standalone.verify import MAX_BUNDLE
+from attribution.standalone.verify import MAX_BUNDLE, read_container, when
 from attribution.verify import Checklist, verify_bundle, verify_image
 from bot import account_replies
 from bot.cli.imagine import terminal_origin
 from bot.cli.output import Exit, console, print_json, show_reply
-from bot.compose import open_app
+from bot.compose import catalog_of, open_app
+from bot.errors import UsageError
 from bot.settings import load_settings
 from bot.usecases.evidence import read_bounded
+from bot.usecases.redraw import check_model, read_recorded, redraw
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -69,21 +73,40 @@ def whomade(
 
 
 def evidence(
-    image_id: Annotated[str, typer.Argument(help="The picture in dispute.")],
-    out: Annotated[Path, typer.Option(help="The bundle to write.")],
+    image_id: Annotated[str, typer.Argument(help="The picture in dispute.")] = "",
+    out: Annotated[
+        Path | None, typer.Option(help="The bundle to write; without it the timeline is shown.")
+    ] = None,
     found: Annotated[Path | None, typer.Option(help="The copy that was found, for a match report.")] = None,
+    replay: Annotated[
+        Path | None, typer.Option(help="A bundle whose job is drawn again, and its digests compared.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the evidence bundle of a picture."""
+    """Write the evidence bundle of a picture, show its timeline, or replay a bundle."""
+    if replay is not None:
+        if image_id or out or found:
+            raise UsageError("--replay goes with no picture and no other file.", field="replay")
+        asyncio.run(_replay(replay, as_json=as_json))
+        return
+    if not image_id:
+        raise UsageError("Name a picture, or a bundle with --replay.", field="image_id")
 
     async def run() -> None:
         async with open_app(load_settings()) as app:
             copy = read_bounded(found, DEFAULT_LIMITS.max_bytes) if found else None
-            bundle = await app.evidence.collect(terminal_origin(None), image_id, found=copy)
-            await asyncio.to_thread(_write, out, bundle)
+            origin = terminal_origin(None)
+            bundle = await app.evidence.collect(origin, image_id, found=copy)
+            story = json.loads(read_container(bundle)[0]["lineage.json"])
+            if out is not None:
+                await asyncio.to_thread(_write, out, bundle)
             if as_json:
-                print_json({"file": str(out), "image_id": image_id, "bytes": len(bundle)})
-            else:
+                written = {"file": str(out), "bytes": len(bundle)} if out else {"lineage": story}
+                print_json({"image_id": image_id, **written})
+                return
+            for line in timeline_lines(story):
+                console.print(line, markup=False, soft_wrap=True)
+            if out is not None:
                 console.print(f"{out} ({len(bundle):,} bytes)", markup=False)
                 console.print(
                     "Anyone can check it: verso verify, or the verify.py inside with only Python.",
@@ -91,6 +114,61 @@ def evidence(
                 )
 
     asyncio.run(run())
+
+
+def timeline_lines(story: Mapping[str, Any]) -> list[str]:
+    """The timeline and the authorship statement of a bundle's `lineage.json`, for a terminal."""
+    lines = ["What happened, in the order of the ledger:"]
+    for step in story["steps"]:
+        entry = step["entry"]
+        about = entry["public"].get("image_id")
+        lines.append(
+            f"  {step['leaf_index']:>6}  {when(entry['at_ms'])}  {entry['kind'].replace('_', ' ')}"
+            + (f"  image {about}" if about else "")
+        )
+    statement = story["authorship"]
+    lines += ["", f"Human and machine contributions: {statement['summary']}"]
+    for one in statement["contributions"]:
+        details = f": {one['details']}" if one["details"] else ""
+        lines.append(f"  {one['leaf_index']:>6}  {one['by']:<7}  {one['act']}{details}")
+    return [_clean(line) for line in [*lines, "", statement["decides_no_law"], ""]]
+
+
+def _clean(line: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+async def _replay(file: Path, *, as_json: bool) -> None:
+    settings = load_settings()
+    recorded = read_recorded(read_bounded(file, MAX_BUNDLE))
+    check_model(catalog_of(settings), recorded)
+    async with open_app(settings) as app:
+        engine = await asyncio.to_thread(app.engine)
+        try:
+            result = await redraw(engine, recorded)
+        finally:
+            await engine.close()
+    if as_json:
+        print_json(
+            {
+                "image_id": result.image_id,
+                "same": result.same,
+                "recorded_pixels_sha256": result.recorded_sha256,
+                "drawn_pixels_sha256": result.drawn_sha256,
+                "differences": list(result.differences),
+            }
+        )
+    else:
+        console.print(f"Recorded pixels: {result.recorded_sha256}", soft_wrap=True)
+        console.print(f"Drawn again:     {result.drawn_sha256}", soft_wrap=True)
+        if result.same:
+            console.print("The same, bit for bit.", style="bold green")
+        else:
+            console.print("They differ.", style="bold red")
+        if result.differences:
+            console.print("Not as recorded: " + ", ".join(result.differences), markup=False, soft_wrap=True)
+    if not result.same:
+        raise Exit(1)
 
 
 def _write(path: Path, data: bytes) -> None:

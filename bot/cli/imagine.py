@@ -1,4 +1,4 @@
-"""`verso imagine` and `verso vary`: one request through the whole path."""
+"""`verso imagine`: one request through the whole path."""
 
 from __future__ import annotations
 
@@ -40,9 +40,8 @@ BLOCKED, HELD, TERMS = 3, 4, 5
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to `app`."""
+    """Add the command to `app`."""
     app.command(name="imagine")(imagine)
-    app.command(name="vary")(vary)
 
 
 def terminal_origin(user: str | None, *, out: Path | None = None) -> Origin:
@@ -93,23 +92,7 @@ def imagine(
             errors.print("Accepted with --accept-terms.\n", style="green")
         return await app.imagine(command)
 
-    return asyncio.run(_run(ask, as_json=as_json, wait=wait))
-
-
-def vary(
-    image_id: Annotated[str, typer.Argument(help="The picture to start from.")],
-    prompt: Annotated[str | None, typer.Option(help="Other words.")] = None,
-    user: Annotated[str | None, typer.Option(help="Who asks.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the pictures.")] = Path("out"),
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
-) -> int:
-    """Draw one more picture like this one, with a new seed."""
-    origin = terminal_origin(user, out=out)
-
-    async def ask(app: App) -> ImagineOutcome:
-        return await app.iterate.vary(origin, image_id, prompt=prompt)
-
-    return asyncio.run(_run(ask, as_json=as_json, wait=False))
+    return asyncio.run(run_job(ask, as_json=as_json, wait=wait))
 
 
 class _Watch:
@@ -132,7 +115,8 @@ class _Watch:
         return time.monotonic() - self._started
 
 
-async def _run(ask: Callable[[App], Awaitable[ImagineOutcome]], *, as_json: bool, wait: bool) -> int:
+async def run_job(ask: Callable[[App], Awaitable[ImagineOutcome]], *, as_json: bool, wait: bool) -> int:
+    """Ask, draw with a worker of this process, and show the result; the command's exit code."""
     with JobProgress(enabled=not as_json) as bar:
         watch = _Watch(bar)
         platform = TerminalPlatform(on_progress=watch.progress, on_notice=watch.notices.append)
@@ -272,6 +256,12 @@ def verdict_json(verdict: Verdict) -> dict[str, object]:
     }
 
 
+async def _nearest(app: App, image_id: str) -> list[dict[str, str | float | bool]] | None:
+    """The training pictures nearest to a picture; None: its model has no index of them."""
+    near = (await app.credits.of_image(image_id)).nearest
+    return None if near is None else [one.to_json() for one in near]
+
+
 async def _document(
     app: App, outcome: Accepted, watch: _Watch, paths: dict[str, Path], *, drawn: tuple[DrawnImage, ...]
 ) -> dict[str, object]:
@@ -303,6 +293,9 @@ async def _document(
                     for c in image.credits
                 ],
                 "note": image.note,
+                "similarity": image.similarity,
+                "rank": image.rank,
+                "nearest": await _nearest(app, release.image_id),
                 "receipt": release.receipt.to_json(),
             }
         )

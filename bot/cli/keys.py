@@ -11,10 +11,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from attribution.key_index import INDEX, rotate_ledger_key
-from attribution.keys import KeyRing
+from attribution.key_index import INDEX, drop_retired, rotate_ledger_key
+from attribution.key_service import service_of
+from attribution.keys import add_vault_key, rotate_image_signer
+from attribution.vault import after_erase
 from bot.cli.output import console, print_json
-from bot.compose import open_app
+from bot.compose import open_app, open_keys
 from bot.settings import load_settings
 from bot.words import when
 
@@ -32,7 +34,7 @@ def register(app: typer.Typer) -> None:
 def show_keys(as_json: AsJson = False) -> None:
     """Where the keys lie, what each is for, what losing it means; never the keys themselves."""
     settings = load_settings()
-    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
+    keys = open_keys(settings)
     if as_json:
         print_json(
             {
@@ -59,14 +61,58 @@ def show_keys(as_json: AsJson = False) -> None:
 
 @keys_app.command("rotate")
 def rotate(
-    which: Annotated[Literal["ledger"], typer.Argument(help="The key to replace.")],
+    which: Annotated[Literal["ledger", "vault", "c2pa"], typer.Argument(help="The key to replace.")],
     overlap_days: Annotated[
-        float, typer.Option(help="How long the old key signs beside the new one.", min=0, max=3650)
+        float,
+        typer.Option(help="Of the ledger: how long the old key signs beside the new one.", min=0, max=3650),
     ] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new signing key for the ledger. The old one endorses it, and the ledger records that."""
-    del which
+    """Replace a key: of the ledger, of the vault, or of the image signer (c2pa)."""
+    if which == "ledger":
+        _rotate_ledger(overlap_days, as_json=as_json)
+    elif which == "vault":
+        _rotate_vault(as_json=as_json)
+    else:
+        _rotate_image_signer(as_json=as_json)
+
+
+def _rotate_vault(*, as_json: bool) -> None:
+    """Every person's key is wrapped anew; the old vault key goes only when nothing needs it any more."""
+    settings = load_settings()
+
+    async def run() -> None:
+        async with open_app(settings) as app:
+            if len(app.keys.vault_keys) == 1:  # else an earlier rotation was cut off: it is finished
+                add_vault_key(settings.keys_dir, service_of(settings.keys.command))
+            changed = await app.vault.rewrap()
+            await after_erase(app.database)  # the old wrapped keys leave the database's files
+            dropped = drop_retired(settings.keys_dir, "vault")
+        if as_json:
+            print_json({"wrapped": changed, "deleted": [str(path) for path in dropped]})
+            return
+        console.print(f"The vault has a new key; {changed} people's keys are wrapped by it.", markup=False)
+        console.print(f"Deleted: {', '.join(str(path) for path in dropped)}", soft_wrap=True, markup=False)
+        console.print("Make a new backup: older backups hold the old key.", style="yellow")
+
+    asyncio.run(run())
+
+
+def _rotate_image_signer(*, as_json: bool) -> None:
+    settings = load_settings()
+    open_keys(settings)
+    path = rotate_image_signer(settings.keys_dir, settings.organisation)
+    if as_json:
+        print_json({"file": str(path)})
+        return
+    console.print(
+        f"New image signer: {path}. Running servers take it up when they start again.", markup=False
+    )
+    console.print("Images that the old one signed still verify: the root is the same.")
+
+
+def _rotate_ledger(overlap_days: float, *, as_json: bool) -> None:
+    """The old key endorses the new one, and the ledger records that."""
     settings = load_settings()
 
     async def run() -> None:
@@ -103,7 +149,7 @@ def rotate(
 def backup_keys(folder: Annotated[Path, typer.Argument(help="A new folder, on other media.")]) -> None:
     """Copy the keys alone."""
     settings = load_settings()
-    keys = KeyRing.open(settings.keys_dir, organisation=settings.organisation)
+    keys = open_keys(settings)
     folder.mkdir(parents=True, mode=0o700)
     for path in (*(key.path for key in keys.describe()), settings.keys_dir / INDEX):
         copy = folder / path.name

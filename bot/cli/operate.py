@@ -16,13 +16,14 @@ from attribution.licenses import LicenseCatalog
 from bot.backup import backup, restore
 from bot.cli.doctor import doctor
 from bot.cli.output import console, errors, print_json, show_fields
-from bot.compose import catalog_of, open_app
+from bot.compose import catalog_of, gate_of, open_app
 from bot.conversation import Field
 from bot.database import open_database
 from bot.platforms.terminal import TerminalPlatform
 from bot.schema import migrate, revision_of
 from bot.serve import NO_TOKENS, serve
 from bot.settings import Settings, load_settings
+from generation.card import ModelCard
 
 models_app = typer.Typer(help="The catalog, with licenses.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -107,10 +108,16 @@ def backup_command(folder: Annotated[Path, typer.Argument(help="A new folder.")]
         settings = load_settings()
         async with open_app(settings) as app:
             counts = await backup(
-                app.database, blobs=settings.blobs_dir, keys=settings.keys_dir, folder=folder
+                app.database,
+                blobs=settings.blobs_dir,
+                keys=settings.keys_dir,
+                folder=folder,
+                keep_days=settings.retention.backup_days,
             )
         console.print(
-            f"Backup in {folder}: {counts['rows']} rows, {counts['blobs']} pictures, the keys.", markup=False
+            f"Backup in {folder}: {counts['rows']} rows, {counts['blobs']} pictures, the keys. "
+            f"It expires in {settings.retention.backup_days} days.",
+            markup=False,
         )
         console.print(
             "It holds the keys that open all personal data: keep it as safe as the server.", style="yellow"
@@ -140,7 +147,9 @@ def restore_command(
 @models_app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """The models, with family and license."""
-    catalog, licenses = catalog_of(load_settings()), LicenseCatalog.load()
+    settings, licenses = load_settings(), LicenseCatalog.load()
+    catalog, gate = catalog_of(settings), gate_of(settings)
+    closed = {c.id: gate(licenses.get(c.license_id)) for c in catalog}
     if as_json:
         print_json(
             [
@@ -150,19 +159,30 @@ def list_models(as_json: AsJson = False) -> None:
                     "family": c.family,
                     "license": c.license_id,
                     "enabled": c.enabled,
+                    "closed": closed[c.id],
                 }
                 for c in catalog
             ]
         )
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("id", "name", "family", "license", "enabled"):
+    for title in ("id", "name", "family", "license", "usable"):
         table.add_column(title, overflow="fold")
     for card in catalog:
         table.add_row(
-            card.id, Text(card.name), card.family, licenses.get(card.license_id).name, str(card.enabled)
+            card.id,
+            Text(card.name),
+            card.family,
+            licenses.get(card.license_id).name,
+            Text(_usable(card, closed[card.id])),
         )
     console.print(table)
+
+
+def _usable(card: ModelCard, closed: str | None) -> str:
+    if not card.enabled:
+        return "no: not enabled in the catalog"
+    return f"no: {closed}" if closed else "yes"
 
 
 @models_app.command("show")

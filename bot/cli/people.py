@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bot import review_replies
+from bot.account_copy import account_json, copy_files, names_of, write_copy
 from bot.cli.imagine import terminal_origin, working
 from bot.cli.output import Exit, console, print_json, show_reply
 from bot.compose import App, open_app
@@ -19,7 +19,7 @@ from bot.conversation import Origin
 from bot.errors import NotFoundError
 from bot.platforms.terminal import TerminalPlatform
 from bot.settings import Settings, load_settings
-from bot.usecases.account import AccountView
+from bot.usecases.request import now_ms
 from bot.usecases.review import Decided, ReviewList, ReviewView
 from bot.words import when
 
@@ -169,14 +169,21 @@ async def subject_named(app: App, name: str) -> str:
 
 
 @account_app.command("show")
-def show_account(user: str, as_json: AsJson = False) -> None:
-    """All that is recorded of a person. USER: a terminal name, discord:GUILD:ID or slack:TEAM:ID."""
+def show_account(
+    user: str,
+    reason: Annotated[str, typer.Option(help="Why; the person reads it in their own log.")] = "not given",
+    actor: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """All that is recorded of a person: a name, discord:GUILD:ID or slack:TEAM:ID. The look is recorded."""
 
     async def run() -> None:
         async with open_app(load_settings()) as app:
-            view = await app.accounts.show(await subject_named(app, user))
+            subject = await subject_named(app, user)
+            await app.accounts.looked_up(terminal_origin(actor), subject, reason=reason)
+            view = await app.accounts.show(subject)
             if as_json:
-                print_json(account_json(view))
+                print_json(account_json(view, await app.accounts.pictures(subject)))
                 return
             table = Table(title=Text(f"{view.name or user} ({view.workspace_id})"), title_justify="left")
             for title in ("when", "what", "details", "leaf"):
@@ -191,41 +198,29 @@ def show_account(user: str, as_json: AsJson = False) -> None:
     asyncio.run(run())
 
 
-def account_json(view: AccountView) -> dict[str, object]:
-    """A usage log as JSON."""
-    return {
-        "subject": view.subject,
-        "platform": view.platform,
-        "workspace": view.workspace_id,
-        "name": view.name,
-        "events": [
-            {
-                "at_ms": line.at_ms,
-                "kind": line.kind,
-                "public": dict(line.public),
-                "private": dict(line.private),
-                "leaf_index": line.leaf_index,
-            }
-            for line in view.lines
-        ],
-    }
-
-
 @account_app.command()
-def export(user: str, out: Annotated[Path, typer.Option(help="The folder for the copy.")]) -> None:
-    """A copy for the person: the usage log as JSON, and the pictures."""
+def export(
+    user: str,
+    out: Annotated[Path, typer.Option(help="The folder for the copy.")],
+    as_json: AsJson = False,
+) -> None:
+    """A copy for the person: the usage log as JSON, a gallery to look at, and the signed pictures."""
 
     async def run() -> None:
         async with open_app(load_settings()) as app:
             subject = await subject_named(app, user)
-            view = await app.accounts.show(subject)
-            pictures = await app.accounts.pictures(subject)
-            out.mkdir(parents=True, exist_ok=True)
-            document = json.dumps(account_json(view), ensure_ascii=False, indent=2)
-            await asyncio.to_thread((out / "usage-log.json").write_text, document, encoding="utf-8")
-            for image_id, png in pictures:
-                await asyncio.to_thread((out / f"verso-{image_id}.png").write_bytes, png)
-            console.print(f"{len(view.lines)} events and {len(pictures)} pictures in {out}", markup=False)
+            view, pictures = await app.accounts.show(subject), await app.accounts.pictures(subject)
+            files = await asyncio.to_thread(
+                copy_files, view, pictures, license_of=names_of(app.licenses), made_ms=now_ms()
+            )
+            await asyncio.to_thread(write_copy, files, out)
+            if as_json:
+                print_json({"folder": str(out), "files": sorted(files), "events": len(view.lines)})
+                return
+            shown = sum(picture.png is not None for picture in pictures)
+            console.print(
+                f"{len(view.lines)} events and {shown} pictures in {out}; open gallery.html.", markup=False
+            )
 
     asyncio.run(run())
 

@@ -1,18 +1,23 @@
-"""The per-user usage log: what Verso knows of a person, withdrawing terms, erasing."""
+"""The per-user usage log: what Verso knows of a person, who may look at it, withdrawing terms, erasing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.acceptance import Acceptances
 from attribution.ledger import Ledger
 from attribution.record import EventKind
-from attribution.releases import Releases
+from attribution.releases import Release, Releases
 from attribution.vault import Vault, after_erase
+from bot.conversation import Origin
+from bot.errors import NotFoundError, UsageError
 from bot.posts import Posts
+from bot.usecases.credits import Credited, Credits
+from bot.usecases.request import clean_prompt, subject_of
+from bot.usecases.review import NotModerator
 from generation.blobs import BlobStore
 from generation.errors import BlobMissingError
 from generation.queue import JobQueue
@@ -31,6 +36,19 @@ class LogLine:
     public: Mapping[str, str | int]
     private: Mapping[str, str]
     leaf_index: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """One posted picture of a person's gallery."""
+
+    release: Release
+    prompt: str
+    negative_prompt: str
+    seed: str
+    status: str  # "posted", "deleted", "taken down", "expired"
+    png: bytes | None = field(repr=False)  # the signed file; None: it may not be shown, or is gone
+    credited: Credited | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,11 +81,13 @@ class Accounts:
         blobs: BlobStore,
         forget_pictures: Callable[[Sequence[str]], None],
         withheld: Withheld,
+        credits_: Credits,
     ) -> None:
         self._engine, self._vault, self._ledger = engine, vault, ledger
         self._acceptances, self._releases, self._decisions = acceptances, releases, decisions
         self._reviews, self._strikes, self._queue = reviews, strikes, queue
         self._posts, self._blobs, self._withheld = posts, blobs, withheld
+        self._credits = credits_
         self._forget_pictures = forget_pictures  # the look-up's index in memory
 
     async def show(self, subject: str) -> AccountView:
@@ -101,20 +121,86 @@ class Accounts:
             lines=tuple(lines),
         )
 
-    async def pictures(self, subject: str) -> tuple[tuple[str, bytes], ...]:
-        """The posted files of a person that may be shown, as (image id, PNG)."""
-        pictures = []
+    async def inspect(self, origin: Origin, user_id: str, *, reason: str) -> AccountView | NotModerator:
+        """A member's usage log, for a moderator of their workspace; the look is recorded with its reason.
+
+        Args:
+            origin: the moderator's.
+            user_id: the platform's own id of the member.
+            reason: why; the member can read it in their own log.
+
+        Raises:
+            NotFoundError: nobody of this id has been here.
+            UsageError: no reason is given.
+        """
+        if not origin.is_moderator:
+            return NotModerator()
+        subject = await self._vault.find(origin.platform, origin.workspace_id, user_id)
+        if subject is None:
+            raise NotFoundError("person", user_id)
+        await self.looked_up(origin, subject, reason=reason)
+        return await self.show(subject)
+
+    async def looked_up(self, origin: Origin, subject: str, *, reason: str) -> None:
+        """Record that somebody looks at a person's usage log; one's own is nobody's business.
+
+        Raises:
+            UsageError: no reason is given.
+            ErasedError: the person's data were erased.
+        """
+        actor = await subject_of(self._vault, origin)
+        if actor == subject:
+            return
+        why = clean_prompt(reason, field="reason")
+        if not why:
+            raise UsageError(
+                "Looking at somebody's usage log needs a reason: they can read it.", field="reason"
+            )
+        await self._ledger.append(
+            EventKind.LOOKED_UP,
+            subject=subject,
+            public={"actor": actor, "what": "usage log"},
+            private={"reason": why},
+        )
+
+    async def pictures(self, subject: str) -> tuple[Picture, ...]:
+        """A person's released pictures, newest first; what may not be shown comes without its file.
+
+        Raises:
+            ErasedError: the person's data were erased.
+        """
         releases = await self._releases.of_subject(subject)
-        hidden = await self._withheld.images([release.image_id for release in releases])
-        for release in releases:
-            if release.image_id in hidden or not release.blob:
+        ids = [release.image_id for release in releases]
+        quarantined, hidden = await self._withheld.quarantined(ids), await self._withheld.images(ids)
+        openings = await self._ledger.openings([release.entry_id for release in releases])
+        pictures = []
+        for release in reversed(releases):
+            if release.image_id in quarantined:
                 continue
-            try:
-                sealed = await self._blobs.get(release.blob)
-            except BlobMissingError:  # deleted by retention; its row says so no more
-                continue
-            pictures.append((release.image_id, await self._vault.unseal(subject, sealed)))
+            opening = openings.get(release.entry_id)
+            words = opening.fields if opening else {}
+            png = None if release.image_id in hidden else await self._file(release)
+            pictures.append(
+                Picture(
+                    release=release,
+                    prompt=words.get("prompt", ""),
+                    negative_prompt=words.get("negative_prompt", ""),
+                    seed=words.get("seed", ""),
+                    status=_status(release, hidden),
+                    png=png,
+                    credited=await self._credits.of_image(release.image_id) if release.blob else None,
+                )
+            )
         return tuple(pictures)
+
+    async def _file(self, release: Release) -> bytes | None:
+        if not release.blob:
+            return None
+        try:
+            sealed = await self._blobs.get(release.blob)
+        except BlobMissingError:  # deleted by retention while this ran
+            return None
+        return await self._vault.unseal(release.subject, sealed)
 
     async def withdraw(self, subject: str, license_id: str | None = None) -> int:
         """Withdraw acceptance: no further pictures until the terms are accepted again."""
@@ -145,3 +231,11 @@ class Accounts:
             except BlobMissingError:  # an earlier, interrupted erasure got so far
                 continue
         await after_erase(self._engine)
+
+
+def _status(release: Release, hidden: frozenset[str]) -> str:
+    if release.image_id in hidden:
+        return "taken down"
+    if not release.blob:
+        return "expired"
+    return "deleted" if release.deleted else "posted"

@@ -122,8 +122,14 @@ class Courier:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drawn.wait(), IDLE_S)
             self._drawn.clear()
-        for task in tuple(self._tasks):
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop following jobs: the database can be closed behind it."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def drain(self) -> None:
         """Deliver what is due now, and return."""
@@ -224,6 +230,7 @@ class Courier:
             job=job, model=model, license_=self._finisher.license_of(model), images=images, withheld=withheld
         )
         post = await platform.fill(origin, stored[0] if stored else None, reply, key=job.id)
+        await self._finisher.shown(job, images)
         for image in images:
             await self._releases.set_posted(image.release.image_id, post)
         await self._posts.put(job.id, subject=job.user_id, post=post, state="filled")
@@ -275,7 +282,7 @@ class Courier:
                 eta_s=place.eta_s,
                 fraction=latest.step / latest.steps if latest and latest.steps else 0.0,
                 preview=latest.preview_png if latest else None,
-                text=self._replies.progress(place.place, place.eta_s),
+                text=self._replies.progress(place.place, place.eta_s, paused=place.paused),
             )
             if progress != shown:
                 try:

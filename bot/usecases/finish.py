@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -15,6 +15,7 @@ from PIL import Image
 
 from attribution.credentials import Credentials, ManifestFacts, Reference, Signed
 from attribution.fingerprints import pdq
+from attribution.ledger import Ledger
 from attribution.licenses import License, LicenseCatalog
 from attribution.merkle import leaf_hash
 from attribution.metadata import ImageFacts
@@ -23,8 +24,12 @@ from attribution.releases import Json, Release, ReleaseDraft, Releases
 from attribution.vault import Vault
 from bot.card import DrawnImage
 from bot.conversation import Origin
-from bot.usecases.image_check import ImageCheck, image_id_of
+from bot.nearest import Neighbor
+from bot.usecases.choices import record_shown
+from bot.usecases.image_check import ImageCheck, decision_id_of, image_id_of
 from bot.usecases.imagine import Imagine
+from bot.usecases.ranking import KEY, Ranked, Ranking, read_ranked
+from bot.usecases.sources import Sources
 from generation.blobs import BlobStore
 from generation.catalog import Catalog, ModelCard
 from generation.job import Job, StoredImage
@@ -51,9 +56,13 @@ class Finisher:
         credentials: Credentials,
         releases: Releases,
         imagine: Imagine,
+        sources: Sources,
+        ranking: Ranking,
+        ledger: Ledger,
         provider: str,
         generator: str,
     ) -> None:
+        self._sources, self._ranking, self._ledger = sources, ranking, ledger
         self._queue, self._blobs, self._vault = queue, blobs, vault
         self._check, self._decisions = check, decisions
         self._catalog, self._licenses = catalog, licenses
@@ -63,18 +72,22 @@ class Finisher:
     async def finish(self, job: Job, origin: Origin) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
         """All of a job's pictures that may be shown, and the verdicts on those that may not."""
         images, verdicts = [], []
+        ranked: dict[int, Ranked] | None = None
         for stored in await self._shown(job):
             release = await self._releases.find(job.id, stored.index)
             if release is not None:
                 images.append(await self._drawn(release, stored))
                 continue
+            if ranked is None:
+                ranked = await self._ranked(job)
             png = await self._vault.unseal(job.user_id, await self._blobs.get(stored.blob))
             verdict = await self._check.verdict(job, origin, stored, pixels_of(png))
             if verdict.action is not Action.ALLOW:
                 verdicts.append(verdict)
                 continue
-            release, signed = await self._release(job, origin, stored, png)
-            images.append(_drawn(release, stored, signed))
+            place = ranked.get(stored.index)
+            release, signed = await self._release(job, origin, stored, png, place)
+            images.append(_drawn(release, stored, signed, place))
         return tuple(images), tuple(verdicts)
 
     async def of_job(self, job: Job) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
@@ -106,24 +119,45 @@ class Finisher:
         """The job's pictures but for those that were taken down or lie in quarantine."""
         stored = await self._queue.results(job.id)
         hidden = await self._check.hidden(job, stored)
-        return tuple(image for image in stored if image.index not in hidden)
+        credited = await self._sources.credited(job, stored)
+        return tuple(image for image in credited if image.index not in hidden)
+
+    async def _ranked(self, job: Job) -> dict[int, Ranked]:
+        """The places of all that was drawn, also of what the check holds back: a repeat finds the same."""
+        pictures = {
+            stored.index: pixels_of(await self._vault.unseal(job.user_id, await self._blobs.get(stored.blob)))
+            for stored in await self._queue.results(job.id)
+        }
+        return await self._ranking.of(job, pictures)
+
+    async def shown(self, job: Job, images: Sequence[DrawnImage]) -> None:
+        """Note the candidates that a grid has shown, in the ledger; a repeat changes nothing."""
+        await record_shown(self._ledger, job, images)
 
     def license_of(self, model: ModelCard) -> License:
         """The license that a model's pictures go out under."""
         return self._licenses.get(model.license_id)
 
     async def _release(
-        self, job: Job, origin: Origin, stored: StoredImage, png: bytes
+        self, job: Job, origin: Origin, stored: StoredImage, png: bytes, ranked: Ranked | None
     ) -> tuple[Release, bytes]:
         model = self._catalog.get(job.request.model_id)
         license_ = self._licenses.get(model.license_id)
         accepted_leaf = await self._imagine.ensure_job_accepted(job, model)
         image_id = image_id_of(job.id, stored.index)
+        nearest = await self._check.nearest(job, stored, pixels_of(png))
         png = await asyncio.to_thread(fit, png, origin.upload_limit - SIGNATURE_ROOM)
         pixels = pixels_of(png)
         # The invisible mark of the posted copy will be embedded here, before metadata and signature.
         signed = await asyncio.to_thread(
-            self.stamp, job, stored, png, pixels=pixels, image_id=image_id, accepted_leaf=accepted_leaf
+            self.stamp,
+            job,
+            stored,
+            png,
+            pixels=pixels,
+            image_id=image_id,
+            accepted_leaf=accepted_leaf,
+            sources=await self._sources.signed(job.request),
         )
         blob = await self._blobs.put(await self._vault.seal(job.user_id, signed.data))
         release = await self._releases.release(
@@ -151,8 +185,11 @@ class Finisher:
                 num_inference_steps=job.request.num_inference_steps,
                 guidance_scale=job.request.guidance_scale,
                 credits=tuple(asdict(credit) for credit in stored.credits),
-                profile=json_values(stored.profile),
-                moderation=await self._moderation(job),
+                profile={
+                    **json_values(stored.profile),
+                    **({KEY: ranked.to_json()} if ranked else {}),
+                },
+                moderation=await self._moderation(job, stored, nearest),
                 sidecar=signed.sidecar,
             )
         )
@@ -161,10 +198,17 @@ class Finisher:
             return release, await self._vault.unseal(job.user_id, await self._blobs.get(release.blob))
         return release, signed.data
 
-    async def _moderation(self, job: Job) -> tuple[Mapping[str, Json], ...]:
-        """The decisions that let this job pass, as the record keeps them."""
+    async def _moderation(
+        self, job: Job, stored: StoredImage, nearest: Sequence[Neighbor] | None
+    ) -> tuple[Mapping[str, Json], ...]:
+        """The decisions that let this picture pass, as the record keeps them, with its nearest neighbors."""
+        near: Mapping[str, Json] = (
+            {} if nearest is None else {"nearest": [one.to_json() for one in nearest], "index": stored.index}
+        )
+        own = decision_id_of(job.id, stored.index)
         return tuple(
             {
+                **(near if decision.id == own else {}),
                 "decision": decision.id,
                 "content": decision.content_kind,
                 "action": decision.action.name.lower(),
@@ -192,8 +236,12 @@ class Finisher:
         pixels: npt.NDArray[np.uint8],
         image_id: str,
         accepted_leaf: bytes,
+        sources: Sequence[tuple[Release, bytes]] = (),
     ) -> Signed:
-        """Write the metadata of a picture, then sign it; blocking."""
+        """Write the metadata of a picture, then sign it; blocking.
+
+        `sources` are the signed files that it was drawn from: one is the parent, of two each is a component.
+        """
         model = self._catalog.get(job.request.model_id)
         license_ = self._licenses.get(model.license_id)
         described = write_metadata(
@@ -238,17 +286,40 @@ class Finisher:
                     source=c.source,
                 )
                 for c in stored.credits
-            ),
+            )
+            + tuple(self._component(release) for release, _ in (sources if len(sources) > 1 else ())),
+            source=sources[0][1] if len(sources) == 1 else None,
         )
         return self._credentials.sign(described, facts)
 
+    def _component(self, release: Release) -> Reference:
+        """One of several pictures that a picture was drawn from."""
+        license_ = self._licenses.get(release.license_id)
+        return Reference(
+            title=f"verso-{release.image_id}.png",
+            author="the requester of this picture",
+            license=license_.id,
+            license_url=license_.url,
+            source=f"verso:image:{release.image_id}:sha256:{release.sha256}",
+            relationship="componentOf",
+        )
+
     async def _drawn(self, release: Release, stored: StoredImage) -> DrawnImage:
         sealed = await self._blobs.get(release.blob)
-        return _drawn(release, stored, await self._vault.unseal(release.subject, sealed))
+        ranked = read_ranked(await self._releases.details(release.image_id))
+        return _drawn(release, stored, await self._vault.unseal(release.subject, sealed), ranked)
 
 
-def _drawn(release: Release, stored: StoredImage, signed: bytes) -> DrawnImage:
-    return DrawnImage(release=release, png=signed, seed=stored.seed, credits=stored.credits, note=stored.note)
+def _drawn(release: Release, stored: StoredImage, signed: bytes, ranked: Ranked | None) -> DrawnImage:
+    return DrawnImage(
+        release=release,
+        png=signed,
+        seed=stored.seed,
+        credits=stored.credits,
+        note=stored.note,
+        similarity=ranked.value if ranked else None,
+        rank=ranked.rank if ranked and ranked.of > 1 else None,
+    )
 
 
 def json_values(values: Mapping[str, object]) -> Mapping[str, Json]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,15 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.conversation import ImagineCommand, Origin
+from bot.nearest import Neighbor
 from bot.posts import command_to_bytes
 from bot.usecases.request import hours_from_now, scope_of
 from bot.words import awaits_moderator
-from generation.job import Job, StoredImage
+from generation.job import Credit, Job, StoredImage
 from moderation.decisions import Decisions
 from moderation.moderator import Moderator
 from moderation.reviews import Review, Reviews
 from moderation.types import Action, ImageContent, Verdict
 from moderation.withheld import Withheld
+
+log = logging.getLogger(__name__)
+
+Nearest = Callable[
+    [npt.NDArray[np.uint8], str, Sequence[Credit]], Awaitable[tuple[Neighbor, ...] | None]
+]  # `TrainingPictures.nearest`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,8 +53,10 @@ class ImageCheck:
         reviews: Reviews,
         withheld: Withheld,
         close_off: Callable[[Job, int], Awaitable[None]],
+        nearest: Nearest,
     ) -> None:
         """`close_off` puts a picture (job, index) into quarantine; a repeat changes nothing."""
+        self._nearest = nearest
         self._moderator, self._decisions = moderator, decisions
         self._reviews, self._withheld, self._close_off = reviews, withheld, close_off
 
@@ -54,9 +64,10 @@ class ImageCheck:
         self, job: Job, origin: Origin, stored: StoredImage, pixels: npt.NDArray[np.uint8]
     ) -> Verdict:
         """ALLOW: it may be released; HOLD: a moderator looks at it; BLOCK: not shown."""
-        decision_id = _decision_id(job.id, stored.index)
+        decision_id = decision_id_of(job.id, stored.index)
         known = await self._decisions.get(decision_id)
         if known is None:
+            await self.nearest(job, stored, pixels)  # opens the index outside the rule's time limit
             content = ImageContent(
                 pixels=pixels,
                 prompt=job.request.prompt,
@@ -91,9 +102,29 @@ class ImageCheck:
             await self._open(job, origin, stored, decision_id)
         return _decided(verdict, review)
 
+    async def nearest(
+        self, job: Job, stored: StoredImage, pixels: npt.NDArray[np.uint8]
+    ) -> tuple[Neighbor, ...] | None:
+        """The training pictures nearest to one that was drawn.
+
+        Args:
+            job: whose model drew it.
+            stored: the picture with its credits.
+            pixels: (H, W, 3) 8-bit sRGB as drawn.
+
+        Returns:
+            None: the model has no index, or the index cannot be asked. The rule *near_copy* asks again, and
+            holds the picture for the same reason.
+        """
+        try:
+            return await self._nearest(pixels, job.request.model_id, stored.credits)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the rule that asks next holds the picture
+            log.warning("the training pictures cannot be searched: %s", type(error).__name__)
+            return None
+
     async def past(self, job: Job, stored: StoredImage) -> Verdict | None:
         """The verdict that was given, as it stands now; None where there is none."""
-        known = await self._decisions.get(_decision_id(job.id, stored.index))
+        known = await self._decisions.get(decision_id_of(job.id, stored.index))
         if known is None:
             return None
         verdict = Verdict(action=known.action, findings=known.findings, policy_version=known.policy_version)
@@ -101,7 +132,7 @@ class ImageCheck:
 
     async def review(self, job: Job, stored: StoredImage) -> Review | None:
         """The review of a picture that was held."""
-        return await self._reviews.of_decision(_decision_id(job.id, stored.index), "image")
+        return await self._reviews.of_decision(decision_id_of(job.id, stored.index), "image")
 
     async def hidden(self, job: Job, stored: Sequence[StoredImage]) -> frozenset[int]:
         """The places of those pictures that were taken down or lie in quarantine."""
@@ -138,7 +169,8 @@ def image_id_of(job_id: str, index: int) -> str:
     return event_id(f"{job_id}/{index}", "image")
 
 
-def _decision_id(job_id: str, index: int) -> str:
+def decision_id_of(job_id: str, index: int) -> str:
+    """The id of the decision about a picture."""
     return event_id(f"{job_id}/{index}", "image check")
 
 

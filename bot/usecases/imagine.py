@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from attribution.acceptance import Acceptances
@@ -13,7 +13,9 @@ from attribution.record import EventKind
 from attribution.vault import Vault
 from bot.conversation import ImagineCommand, Origin
 from bot.errors import UsageError
+from bot.plans import channel_key
 from bot.posts import Posts, command_to_bytes
+from bot.usecases.choices import parent_facts, record_chosen
 from bot.usecases.outcomes import (
     Accepted,
     Blocked,
@@ -63,15 +65,16 @@ class Imagine:
         queue: JobQueue,
         posts: Posts,
         close_off: Callable[[str], Awaitable[None]],
-        commercial: bool = False,
-        territory: str = "",
+        standing: Callable[[Sequence[str], str | None], Awaitable[None]],
+        gate: Callable[[License], str | None],
     ) -> None:
-        """`close_off` puts the words of a decision into quarantine."""
+        """`close_off` puts words into quarantine, `standing` is `Sources.standing`, `gate` of `compose`."""
+        self._standing = standing
         self._catalog, self._licenses, self._acceptances = catalog, licenses, acceptances
         self._vault, self._ledger, self._quota = vault, ledger, quota
         self._moderator, self._decisions, self._reviews = moderator, decisions, reviews
         self._strikes, self._queue, self._posts = strikes, queue, posts
-        self._commercial, self._territory = commercial, territory
+        self._gate = gate
         self._close_off = close_off
 
     async def __call__(self, command: ImagineCommand) -> ImagineOutcome:
@@ -99,9 +102,10 @@ class Imagine:
                 parked = await self._posts.park(command, subject=subject)
                 return TermsRequired(license=license_, model=model, parked_id=parked)
             await self.accept_terms(origin, model_id=model.id)
-        spent = await self._quota.spent(subject, images=command.count)
+        spent = await self._quota.spent(subject, origin, images=command.count)
         if spent is not None:
             return spent
+        await self._standing(command.source_images, command.source_blob)
         verdict = await self._moderator.review(
             PromptContent(text=command.prompt, negative=command.negative_prompt), scope_of(origin)
         )
@@ -147,6 +151,7 @@ class Imagine:
     async def run_approved(self, command: ImagineCommand, *, review_id: str, verdict: Verdict) -> Accepted:
         """Queue a command that a moderator approved: original parameters, no quota, no second screening."""
         command, model = self._checked(command)
+        await self._standing(command.source_images, command.source_blob)
         subject = await subject_of(self._vault, command.origin)
         return await self._submit(
             command,
@@ -155,11 +160,13 @@ class Imagine:
             subject=subject,
             verdict=verdict,
             dedupe_key=f"review:{review_id}",
+            free=True,
         )
 
     async def ensure_job_accepted(self, job: Job, model: ModelCard) -> bytes:
         """The ledger leaf of *job accepted*, appended now if a crash came between; idempotent by job id."""
         request = job.request
+        await record_chosen(self._ledger, job)
         receipt = await self._ledger.append(
             EventKind.JOB_ACCEPTED,
             subject=job.user_id,
@@ -171,6 +178,7 @@ class Imagine:
                 "weights_sha256": model.weights_sha256,
                 "license": model.license_id,
                 "license_version": self._licenses.get(model.license_id).version,
+                **parent_facts(request),
             },
             private=request_fields(request),
         )
@@ -201,7 +209,7 @@ class Imagine:
     def _refusal(self, license_: License, model: ModelCard) -> ModelUnavailable | None:
         if not model.enabled:
             return ModelUnavailable(model=model, reason="the operator has not enabled it")
-        reason = license_.blocked_for(commercial=self._commercial, territory=self._territory)
+        reason = self._gate(license_)
         return None if reason is None else ModelUnavailable(model=model, reason=reason)
 
     async def _repeated(self, job: Job, *, model: ModelCard, license_: License) -> Accepted:
@@ -214,6 +222,7 @@ class Imagine:
             license=license_,
             verdict=Verdict(action=Action.ALLOW),
             created=False,
+            paused=place.paused,
         )
 
     async def _settle(
@@ -293,9 +302,12 @@ class Imagine:
         subject: str,
         verdict: Verdict,
         dedupe_key: str,
+        free: bool = False,
         job_id: str | None = None,
     ) -> Accepted:
-        width, height = model.aspects[command.aspect]
+        origin = command.origin
+        plan = self._quota.plan(origin)
+        width, height = command.size or model.aspects[command.aspect]
         request = ImageRequest(
             prompt=command.prompt,
             negative_prompt=command.negative_prompt,
@@ -304,15 +316,25 @@ class Imagine:
             height=height,
             seed=command.seed or 0,
             count=command.count,
-            num_inference_steps=model.default_steps,
-            guidance_scale=model.default_guidance,
+            num_inference_steps=1 if command.upscale else model.default_steps,
+            guidance_scale=1.0 if command.upscale else model.default_guidance,
+            strength=command.strength,
+            source_blob=command.source_blob,
+            upscale=command.upscale,
+            step=command.step,
+            source_images=command.source_images,
         )
         submission = await self._queue.submit(
             request,
-            workspace_id=command.origin.workspace_id,
+            workspace_id=origin.workspace_id,
+            channel_id=channel_key(origin),
             user_id=subject,
-            reply_to=command.origin.to_bytes(),
+            reply_to=origin.to_bytes(),
             dedupe_key=dedupe_key,
+            weight=self._quota.weight(origin),
+            user_weight=plan.weight,
+            user_jobs=plan.jobs_in_flight,
+            free=free,
             job_id=job_id,
         )
         if submission.created:
@@ -325,6 +347,7 @@ class Imagine:
             license=license_,
             verdict=verdict,
             created=submission.created,
+            paused=submission.paused,
         )
 
 

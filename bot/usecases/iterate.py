@@ -1,22 +1,32 @@
-"""Going on from a picture: vary it, draw it again, delete it; cancel what still waits."""
+"""Going on from a picture: vary, enlarge, remix, draw again, delete it; cancel what still waits."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from attribution.record import EventKind
-from attribution.releases import Release, Releases
+from attribution.releases import Releases
 from attribution.vault import Vault
 from bot.conversation import ImagineCommand, Origin
-from bot.errors import NotFoundError
+from bot.errors import NotFoundError, UsageError
 from bot.usecases.imagine import Imagine
-from bot.usecases.outcomes import ImagineOutcome
+from bot.usecases.outcomes import Accepted, Blocked, Held, ImagineOutcome, TermsRequired
 from bot.usecases.request import MAX_SEED, subject_of
-from generation.catalog import Catalog
+from bot.usecases.sources import SourcePicture, Sources
+from generation.card import MAX_UPSCALED, UPSCALES
+from generation.catalog import Catalog, ModelCard
 from generation.job import ImageRequest, Job
 from generation.queue import JobQueue
-from moderation.withheld import Withheld
+
+WEAK, STRONG = 0.35, 0.65
+"""How much a variation redraws, where the model's card does not say: its `vary_weak`, `vary_strong`."""
+
+_DOUBLE_CLICK_S = 3.0
+_CLICKS = 2000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +50,7 @@ class Cancelled:
 
 
 class Iterate:
-    """The next steps on a picture; each passes the same screening as the first."""
+    """The next steps on a picture; each passes the same terms, quota and screening as the first."""
 
     def __init__(
         self,
@@ -50,28 +60,102 @@ class Iterate:
         queue: JobQueue,
         releases: Releases,
         vault: Vault,
-        withheld: Withheld,
+        sources: Sources,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._imagine, self._catalog, self._queue = imagine, catalog, queue
-        self._releases, self._vault, self._withheld = releases, vault, withheld
+        self._releases, self._vault, self._sources = releases, vault, sources
+        self._clicks = _Clicks(monotonic)
 
-    async def vary(self, origin: Origin, image_id: str, *, prompt: str | None = None) -> ImagineOutcome:
-        """One more picture like this one, with a new seed.
+    async def vary(
+        self, origin: Origin, image_id: str, *, prompt: str | None = None, strength: float | str = "strong"
+    ) -> ImagineOutcome:
+        """One more picture from this one.
+
+        Args:
+            origin: who asks; only the picture's requester may.
+            image_id: of a released picture.
+            prompt: other words; None: the same.
+            strength: "weak", "strong", or the share of the way from the picture (0) to words alone (1). At 1
+                nothing of the picture is kept but its words, and the seed is new.
 
         Raises:
-            NotFoundError: no such picture in this workspace.
+            NotFoundError, SourceGoneError, NotYourPictureError: as `Sources.picture`.
+            UsageError: the strength is out of bounds.
+            RequestLimitError: the queue takes no more for now.
         """
-        release = await self._release(origin, image_id)
-        job = await self._job(release.job_id)
-        return await self._again(origin, job.request, prompt=prompt, count=1)
+        source = await self._sources.picture(origin, image_id)
+        card = self._catalog.get(source.job.request.model_id)
+        share = strength_of(card, strength)
+        once = self._clicks.once(origin, f"vary {strength} {prompt}", image_id)
+        command = self._again(once, source.job.request, prompt=prompt, count=1)
+        command = replace(command, step="vary", source_images=(image_id,), strength=share)
+        return await self._start(command, source, draw_from=share < 1)
+
+    async def upscale(self, origin: Origin, image_id: str, *, factor: int = 2) -> ImagineOutcome:
+        """The picture, enlarged 2 or 4 times by the network that ships with Verso.
+
+        Raises:
+            NotFoundError, SourceGoneError, NotYourPictureError: as `Sources.picture`.
+            UsageError: another factor, or the result would be too large.
+            RequestLimitError: the queue takes no more for now.
+        """
+        if factor not in UPSCALES:
+            raise UsageError("A picture can be enlarged 2 or 4 times.", field="factor")
+        source = await self._sources.picture(origin, image_id)
+        width, height = await self._size(source)
+        if max(width, height) * factor > MAX_UPSCALED:
+            raise UsageError(
+                f"This picture has {width} x {height} pixels: {factor} times that is more than "
+                f"{MAX_UPSCALED} pixels on an edge.",
+                field="factor",
+            )
+        once = self._clicks.once(origin, f"upscale {factor}", image_id)
+        command = replace(
+            self._again(once, source.job.request, prompt=None, count=1),
+            step="upscale",
+            seed=source.seed,
+            source_images=(image_id,),
+            upscale=factor,
+            size=(width * factor, height * factor),
+        )
+        return await self._start(command, source, draw_from=True)
 
     async def reroll(self, origin: Origin, job_id: str) -> ImagineOutcome:
-        """The same words with new seeds."""
-        job = await self._job(job_id)
-        self._same_workspace(origin, job, job_id)
-        if await self._withheld.jobs([job_id]):
-            raise NotFoundError("job", job_id)
-        return await self._again(origin, job.request, prompt=None, count=job.request.count)
+        """The same words with new seeds.
+
+        Raises:
+            NotFoundError, NotYourPictureError: as `Sources.first_of`.
+        """
+        job, image_id = await self._sources.first_of(origin, job_id)
+        once = self._clicks.once(origin, "reroll", job_id)
+        command = self._again(once, job.request, prompt=None, count=job.request.count)
+        return await self._imagine(
+            replace(command, step="reroll", source_images=(image_id,) if image_id else ())
+        )
+
+    async def remix(self, origin: Origin, job_id: str, *, prompt: str) -> ImagineOutcome:
+        """Other words with the same seeds: what the words leave open stays as it was.
+
+        Raises:
+            NotFoundError, NotYourPictureError: as `Sources.first_of`.
+            UsageError: the words are empty or too many.
+        """
+        job, image_id = await self._sources.first_of(origin, job_id)
+        command = self._again(origin, job.request, prompt=prompt, count=job.request.count)
+        return await self._imagine(
+            replace(
+                command,
+                step="remix",
+                seed=min(job.request.seed, MAX_SEED - 4),
+                source_images=(image_id,) if image_id else (),
+            )
+        )
+
+    async def prompt_of(self, job_id: str) -> str:
+        """The words of a job, for a form that changes them; empty where it is gone."""
+        job = await self._queue.get(job_id)
+        return job.request.prompt if job else ""
 
     async def delete(self, origin: Origin, job_id: str) -> Deleted | NotYours:
         """Take the pictures of a job out of sight; the record stays and says who did it."""
@@ -96,31 +180,32 @@ class Iterate:
         self._same_workspace(origin, job, job_id)
         return Cancelled(count=int(await self._queue.cancel(job_id, user_id=owner)))
 
-    async def _again(
-        self, origin: Origin, request: ImageRequest, *, prompt: str | None, count: int
+    async def _start(
+        self, command: ImagineCommand, source: SourcePicture, *, draw_from: bool
     ) -> ImagineOutcome:
-        sizes = self._catalog.get(request.model_id).aspects
-        aspect = next((a for a, size in sizes.items() if size == (request.width, request.height)), "1:1")
-        return await self._imagine(
-            ImagineCommand(
-                origin=origin,
-                prompt=request.prompt if prompt is None else prompt,
-                negative_prompt=request.negative_prompt,
-                model_id=request.model_id,
-                aspect=aspect,
-                seed=secrets.randbelow(MAX_SEED - 4),
-                count=count,
-            )
+        if not draw_from:
+            return await self._imagine(replace(command, strength=None))
+        return await started_from(
+            self._imagine, self._sources, command, subject=source.job.user_id, png=source.png
         )
 
-    async def _release(self, origin: Origin, image_id: str) -> Release:
-        release = await self._releases.get(image_id)
-        if release is None or release.deleted_ms is not None or await self._withheld.images([image_id]):
-            raise NotFoundError("image", image_id)
-        if await self._withheld.jobs([release.job_id]):
-            raise NotFoundError("image", image_id)
-        self._same_workspace(origin, await self._job(release.job_id), image_id)
-        return release
+    def _again(
+        self, origin: Origin, request: ImageRequest, *, prompt: str | None, count: int
+    ) -> ImagineCommand:
+        card = self._catalog.get(request.model_id)
+        return ImagineCommand(
+            origin=origin,
+            prompt=request.prompt if prompt is None else prompt,
+            negative_prompt=request.negative_prompt,
+            model_id=request.model_id,
+            aspect=aspect_of(card, request.width, request.height),
+            seed=secrets.randbelow(MAX_SEED - 4),
+            count=count,
+        )
+
+    async def _size(self, source: SourcePicture) -> tuple[int, int]:
+        stored = await self._queue.results(source.job.id)
+        return next((one.width, one.height) for one in stored if one.index == source.release.index)
 
     async def _job(self, job_id: str) -> Job:
         job = await self._queue.get(job_id)
@@ -133,3 +218,66 @@ class Iterate:
         # An id from another server or team must not open anything here.
         if job.workspace_id != origin.workspace_id:
             raise NotFoundError("image", target)
+
+
+async def started_from(
+    imagine: Imagine, sources: Sources, command: ImagineCommand, *, subject: str, png: bytes
+) -> ImagineOutcome:
+    """Ask for a picture that starts from another; the stored source goes where no job will start from it."""
+    blob = await sources.keep(subject, png)
+    kept = False
+    try:
+        outcome = await imagine(replace(command, source_blob=blob))
+        # What waits for terms, a moderator or an appeal may still become a job.
+        waits = isinstance(outcome, TermsRequired | Held) or (
+            isinstance(outcome, Blocked) and outcome.appealable
+        )
+        kept = waits or (isinstance(outcome, Accepted) and outcome.job.request.source_blob == blob)
+    finally:
+        if not kept:
+            await sources.drop(blob)
+    return outcome
+
+
+def strength_of(card: ModelCard, strength: float | str) -> float:
+    """The share of the way from a picture (0) to words alone (1).
+
+    Raises:
+        UsageError: it is no number above 0 and at most 1, and neither "weak" nor "strong".
+    """
+    if strength == "weak":
+        return float(card.options.get("vary_weak", WEAK))
+    if strength == "strong":
+        return float(card.options.get("vary_strong", STRONG))
+    if isinstance(strength, str) or not 0 < strength <= 1:
+        raise UsageError("The strength is a number above 0 and at most 1.", field="strength")
+    return float(strength)
+
+
+def aspect_of(card: ModelCard, width: int, height: int) -> str:
+    """The aspect of a size, or the nearest one that the model draws."""
+    shape = width / height
+    return min(
+        card.aspects, key=lambda name: (abs(card.aspects[name][0] / card.aspects[name][1] - shape), name)
+    )
+
+
+class _Clicks:
+    """Makes one event of a double click: the platform gives each of the two an id of its own."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._last: OrderedDict[tuple[str, str, str, str], tuple[float, str]] = OrderedDict()
+
+    def once(self, origin: Origin, what: str, target: str) -> Origin:
+        """The origin, with the id of the first click where this is the second within three seconds."""
+        key = (origin.workspace_id, origin.user_id, what, target)
+        now = self._monotonic()
+        at, event_id = self._last.get(key, (float("-inf"), ""))
+        if now - at < _DOUBLE_CLICK_S:
+            return replace(origin, event_id=event_id)
+        self._last[key] = (now, origin.event_id)
+        self._last.move_to_end(key)
+        while len(self._last) > _CLICKS:
+            self._last.popitem(last=False)
+        return origin

@@ -22,6 +22,7 @@ class Accepted:
     license: License
     verdict: Verdict
     created: bool  # False: the same event came before
+    paused: bool = False  # the operator has stopped the drawing; the job keeps its place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -74,4 +74,6 @@ def request_fields(request: ImageRequest) -> Mapping[str, str]:
         "steps": str(request.num_inference_steps),
         "guidance_scale": str(request.guidance_scale),
         "strength": "" if request.strength is None else str(request.strength),
+        **({"upscale": str(request.upscale)} if request.upscale else {}),
+        **({"source": request.source_blob} if request.source_blob else {}),
     }

@@ -24,6 +24,9 @@ from generation.job import Credit, ImageRequest
 Pixels = npt.NDArray[np.uint8]
 """(H, W, 3) 8-bit sRGB, row-major."""
 
+Mask = npt.NDArray[np.uint8]
+"""(H, W) 8-bit, of the same size as its picture: 255 where to draw, 0 where the picture stays."""
+
 Service = Callable[..., object]
 """An ability of another trade that the composition hands in, e.g. `embed(texts) -> (n, 512) float32`."""
 
@@ -60,6 +63,9 @@ class LoadedModel(Protocol[Row]):
 
     def prepare(self, request: ImageRequest, *, index: int, source: Pixels | None) -> Row:
         """Start picture `index` of the request.
+
+        A family that in-paints also takes `mask: Mask | None = None`; the engine passes it only for models
+        whose card has the ability "inpaint".
 
         Encodes the words, makes the generator from `request.seed + index`, the noise scheduler, the initial
         latents and the first step. All randomness comes from that generator: equal requests, equal pixels.

@@ -20,7 +20,10 @@ NAMES: Mapping[str, str] = {
     "lcm": "LCMScheduler",
     "unipc": "UniPCMultistepScheduler",
 }
-"""Name in a request or card -> class in diffusers."""
+"""Name in a request or card -> class in diffusers, for models that predict noise."""
+
+FLOW_NAMES: Mapping[str, str] = {"flow_euler": "FlowMatchEulerDiscreteScheduler"}
+"""The same for models that were trained by flow matching."""
 
 
 class StepResult(Protocol):
@@ -61,12 +64,15 @@ class NoiseScheduler(Protocol):
         """Noise a clean sample up to a timestep."""
 
 
-def make_noise_scheduler(base: NoiseScheduler, name: str | None) -> NoiseScheduler:
+def make_noise_scheduler(
+    base: NoiseScheduler, name: str | None, *, names: Mapping[str, str] = NAMES
+) -> NoiseScheduler:
     """A fresh scheduler for one picture: schedulers carry state from step to step.
 
     Args:
         base: the model's own, whose configuration (betas, prediction type, ...) is kept.
-        name: a key of `NAMES`; None: the model's own class.
+        name: a key of `names`; None: the model's own class.
+        names: what the model's family offers.
 
     Raises:
         RequestLimitError: unknown name.
@@ -74,11 +80,11 @@ def make_noise_scheduler(base: NoiseScheduler, name: str | None) -> NoiseSchedul
     if name is None:
         scheduler_class = type(base)
     else:
-        if name not in NAMES:
-            raise RequestLimitError(field="noise_scheduler", value=name, limit=f"one of {', '.join(NAMES)}")
+        if name not in names:
+            raise RequestLimitError(field="noise_scheduler", value=name, limit=f"one of {', '.join(names)}")
         import diffusers  # noqa: PLC0415 - heavy, and only after `quiet_and_offline`
 
-        scheduler_class = getattr(diffusers, NAMES[name])
+        scheduler_class = getattr(diffusers, names[name])
     scheduler: NoiseScheduler = scheduler_class.from_config(base.config)  # type: ignore[attr-defined]
     return scheduler
 

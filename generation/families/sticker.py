@@ -24,7 +24,8 @@ from generation.families.base import Decoded, Pixels, Service
 from generation.job import Credit, ImageRequest
 from generation.sticker.draft import Plan, draw
 from generation.sticker.finish import cover, native_size, restore_detail
-from generation.sticker.network import Network, NoiseScheduler
+from generation.sticker.network import NoiseScheduler
+from generation.sticker.onnx_network import open_network
 from generation.sticker.references import References
 from generation.sticker.retrieval import Embed
 from generation.sticker.scene import Drawable, Illustrator
@@ -106,7 +107,12 @@ class StickerModel:
     """The loaded model."""
 
     def __init__(self, card: ModelCard, *, device: str, embed: Embed | None) -> None:
-        self._network = Network(card.folder / "model", model_id=card.id, device=device)
+        self._network = open_network(
+            card.folder / "model",
+            model_id=card.id,
+            device=device,
+            backend=str(card.options.get("backend", "auto")),
+        )
         self._references = References(card.folder / "references.zip")
         self._illustrator = Illustrator(self._references, embed=embed)
         self._upscaler = Upscaler(card.folder / "upscaler")
@@ -198,6 +204,7 @@ class StickerModel:
         """What a replay must find equal."""
         words = row.words.cpu().numpy().tobytes() + row.no_words.cpu().numpy().tobytes()
         return {
+            "backend": self._network.backend,
             "noise_scheduler": row.noise_scheduler.name,
             "noise_scheduler_sha256": row.noise_scheduler.digest,
             "dtype": str(row.latents.dtype).removeprefix("torch."),

@@ -21,6 +21,8 @@ _ENCODED_TEXTS = 256  # kept: 20 kB each
 class Network:
     """Everything in float32: the model is small, and float16 is slow on a CPU."""
 
+    backend = "torch"
+
     def __init__(self, folder: Path, *, model_id: str, device: str) -> None:
         if not (folder / "model_index.json").is_file():
             raise ModelLoadError(model_id, f"{folder} holds no model")
@@ -31,8 +33,15 @@ class Network:
         # The libraries build their classes at run time, so their types cannot be checked.
         hub: Any = diffusers
         words: Any = transformers
-        kind = {"use_safetensors": True, "local_files_only": True}
         self.device = torch.device(device)
+        self._load(folder, hub=hub, words=words)
+        self._tokenizer = words.BertTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        self._scheduler_class = hub.DDIMScheduler
+        self._scheduler_folder = folder / "scheduler"
+        self._texts: dict[str, torch.Tensor] = {}
+
+    def _load(self, folder: Path, *, hub: Any, words: Any) -> None:  # noqa: ANN401 - modules without types
+        kind = {"use_safetensors": True, "local_files_only": True}
         self._unet = hub.UNet2DConditionModel.from_pretrained(
             folder / "unet", torch_dtype=torch.float32, **kind
         )
@@ -42,10 +51,16 @@ class Network:
         )
         for part in (self._unet, self._vae, self._text_encoder):
             part.eval().to(self.device)
-        self._tokenizer = words.BertTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        self._scheduler_class = hub.DDIMScheduler
-        self._scheduler_folder = folder / "scheduler"
-        self._texts: dict[str, torch.Tensor] = {}
+
+    @property
+    def parts(self) -> dict[str, torch.nn.Module]:
+        """The networks by the names of their folders."""
+        return {"unet": self._unet, "vae": self._vae, "text_encoder": self._text_encoder}
+
+    @property
+    def width(self) -> int:
+        """Of an embedded word."""
+        return int(self._text_encoder.config.hidden_size)
 
     def noise_scheduler(self) -> NoiseScheduler:
         """A fresh one for one picture."""
@@ -61,20 +76,19 @@ class Network:
             if len(self._texts) >= _ENCODED_TEXTS:
                 self._texts.clear()
             with torch.inference_mode():
-                self._texts[text] = self._text_encoder(ids.to(self.device)).last_hidden_state
+                self._texts[text] = self._embed(ids)
         return self._texts[text]
 
     def encode(self, pixels: Pixels) -> torch.Tensor:
         """(H, W, 3) sRGB -> the mean latents (1, 12, H / 8, W / 8)."""
         planes = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32))
         with torch.inference_mode():
-            encoded: torch.Tensor = self._vae.encode((planes / 127.5 - 1).to(self.device)).latent_dist.mean
-        return encoded
+            return self._encode(planes / 127.5 - 1)
 
     def decode(self, latents: torch.Tensor) -> Pixels:
         """Latents (1, 12, h, w) -> (8 h, 8 w, 3) sRGB."""
         with torch.inference_mode():
-            planes = self._vae.decode(latents).sample[0].clamp(-1, 1).cpu().numpy()
+            planes = self._decode(latents)[0].clamp(-1, 1).cpu().numpy()
         pixels: Pixels = np.rint((planes.transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)
         return pixels
 
@@ -83,6 +97,18 @@ class Network:
         with torch.inference_mode():
             predicted: torch.Tensor = self._unet(latents, timesteps, words).sample
         return predicted
+
+    def _embed(self, ids: torch.Tensor) -> torch.Tensor:
+        words: torch.Tensor = self._text_encoder(ids.to(self.device)).last_hidden_state
+        return words
+
+    def _encode(self, planes: torch.Tensor) -> torch.Tensor:
+        encoded: torch.Tensor = self._vae.encode(planes.to(self.device)).latent_dist.mean
+        return encoded
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        planes: torch.Tensor = self._vae.decode(latents).sample
+        return planes
 
 
 class NoiseScheduler:

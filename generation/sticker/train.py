@@ -1,14 +1,20 @@
-"""Trains the sticker model from a folder of credited pictures.
+r"""Trains the sticker model from a folder of credited pictures.
 
     python -m generation.sticker.dataset pictures --packages PACKAGES --out PICTURES
     python -m generation.sticker.train vae  --data PICTURES --out RUN/vae
     python -m generation.sticker.train unet --data PICTURES --out RUN/unet --minutes 600
     python -m generation.sticker.train unet --data PICTURES --out RUN/unet --cool 100000
-    python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/vae/vae
+    python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/vae/vae --out RUN/model
+    python -m generation.sticker.train redrawn --data PICTURES --out RUN/redrawn --start RUN/model
+    python -m generation.sticker.train decoder --data PICTURES --out RUN/decoder --start RUN/model \
+        --redrawn RUN/redrawn
+    python -m generation.sticker.export --checkpoint RUN/unet --vae RUN/decoder/vae
 
-Both trainings may run at the same time, may be stopped at any moment and go on where they were. To better the
-model that ships, add --start generation/sticker/embedded/model. Cool a copy of RUN/unet if the run is to go
-on: a cooled network is at the end of its schedule. The last command replaces the model that ships.
+The first two trainings may run at the same time, and so may the last two: redrawn pictures, as the U-Net
+makes them, and the decoder that learns from them to restore what was meant. All may be stopped at any moment
+and go on where they were. To better the model that ships, add --start generation/sticker/embedded/model.
+Cool a copy of RUN/unet if the run is to go on: a cooled network is at the end of its schedule. The last
+command replaces the model that ships.
 """
 
 from __future__ import annotations
@@ -17,10 +23,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from generation.sticker.packages import DatasetError
 
+if TYPE_CHECKING:
+    from generation.sticker.training.pictures import PictureFolder
+
 _VAE_STEPS = 16_000
+_DECODER_STEPS = 6_000
+_REDRAWN = 12_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("part", choices=("vae", "unet"))
+    parser.add_argument("part", choices=("vae", "unet", "redrawn", "decoder"))
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of pictures with captions and credits"
     )
@@ -42,10 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--start", type=Path, help="model folder to begin from where OUT holds no checkpoint")
     parser.add_argument("--minutes", type=float, help="of this run at most")
-    parser.add_argument("--steps", type=_positive, default=_VAE_STEPS, help="vae: length of the schedule")
-    parser.add_argument("--samples", type=_positive, help="unet: in all at most")
+    parser.add_argument("--steps", type=_positive, help="vae, decoder: length of the schedule")
+    parser.add_argument("--samples", type=_positive, help="unet, redrawn: in all at most")
+    parser.add_argument("--redrawn", type=Path, help="decoder: the folder of redrawn pictures")
     parser.add_argument("--cool", type=_positive, help="unet: samples over which the rate falls to 0")
-    parser.add_argument("--bfloat16", action="store_true", help="unet: mixed precision")
+    parser.add_argument("--bfloat16", action="store_true", help="unet, decoder: mixed precision")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     try:
@@ -56,32 +69,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import torch  # noqa: PLC0415
 
         torch.set_num_threads(options.threads)
-        common = {
-            "latents": options.latents or SHIPPED,
-            "start": options.start,
-            "minutes": options.minutes,
-        }
-        if options.part == "vae":
-            from generation.sticker.training.vae import train_vae  # noqa: PLC0415
-
-            done = train_vae(pictures, options.out, steps=options.steps, **common)
-            sys.stdout.write(f"{done} steps\n")
-        else:
-            from generation.sticker.training.unet import train_unet  # noqa: PLC0415
-
-            done = train_unet(
-                pictures,
-                options.out,
-                samples=options.samples,
-                cool=options.cool,
-                bfloat16=options.bfloat16,
-                **common,
-            )
-            sys.stdout.write(f"{done} samples\n")
+        done, unit = _train(pictures, options, options.latents or SHIPPED)
+        sys.stdout.write(f"{done} {unit}\n")
     except DatasetError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
+
+
+def _train(pictures: PictureFolder, options: argparse.Namespace, latents: Path) -> tuple[int, str]:
+    """Run the chosen part; returns how much is done in all, and of what."""
+    common: dict[str, Any] = {"start": options.start, "minutes": options.minutes}
+    if options.part == "redrawn":
+        from generation.sticker.training.redrawn import redraw  # noqa: PLC0415
+
+        return redraw(pictures, options.out, samples=options.samples or _REDRAWN, **common), "pictures"
+    if options.part == "vae":
+        from generation.sticker.training.vae import train_vae  # noqa: PLC0415
+
+        steps = options.steps or _VAE_STEPS
+        return train_vae(pictures, options.out, steps=steps, latents=latents, **common), "steps"
+    common |= {"latents": latents, "bfloat16": options.bfloat16}
+    if options.part == "decoder":
+        from generation.sticker.training.decoder import train_decoder  # noqa: PLC0415
+
+        if options.redrawn is None:
+            raise DatasetError("the decoder needs --redrawn, the folder of redrawn pictures")
+        steps = options.steps or _DECODER_STEPS
+        return train_decoder(pictures, options.out, redrawn=options.redrawn, steps=steps, **common), "steps"
+    from generation.sticker.training.unet import train_unet  # noqa: PLC0415
+
+    samples, cool = options.samples, options.cool
+    return train_unet(pictures, options.out, samples=samples, cool=cool, **common), "samples"
 
 
 def _positive(text: str) -> int:

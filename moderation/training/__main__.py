@@ -23,6 +23,7 @@ from moderation.training.files import save_head
 from moderation.training.fit import LABELS, Features, Settings, calibrate, features, fit
 from moderation.training.mixing import FOLDS, LOOK_ALIKES, PLAIN, TYPED, load_examples
 from moderation.training.report import figures
+from moderation.training.user_prompts import GROUP as INVENTED
 from moderation.training.vectors import embed_all
 from moderation.training.words import frequent_words
 
@@ -104,7 +105,7 @@ def train(
 
 
 def _words(examples: Sequence[Example]) -> list[str]:
-    english = [example for example in examples if example.language == "en"]
+    english = [e for e in examples if e.language == "en" and e.group != INVENTED and not e.styled]
     return frequent_words(
         (example.text for example in english if example.group in TYPED),
         [load_terms("lexicon.toml")],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -44,7 +43,6 @@ _MAPPED = {
     "trademark": Category.TRADEMARK,
 }
 _COLUMNS = {"text", "label_unsafe", "category", "source"}
-_STYLE = re.compile(r",\s*")
 _MAX_FIELD = 100_000
 _CONCEPT_WEIGHT = 0.15  # labels of a concept are noisier than labels of a prompt, and there are many
 
@@ -124,10 +122,10 @@ def styled(examples: Sequence[Example], tails: Sequence[str], *, count: int) -> 
     """Return copies of about `count` examples with the style words that users append to any prompt.
 
     Without them the head would learn that a prompt ending in "trending on artstation" is harmless,
-    because the only source that writes so has no harmful prompts. What a text becomes depends on
+    because nothing else that ends so is harmful. What a text becomes depends on
     the text and the tails alone, so that embeddings can be kept between runs.
     """
-    endings = sorted({tail for text in tails if (tail := _tail(text))})
+    endings = sorted({tail[:160] for tail in tails if tail})
     if not endings or not examples:
         return []
     ranked = sorted(examples, key=lambda item: zlib.crc32(item.text.encode()))
@@ -141,11 +139,6 @@ def styled(examples: Sequence[Example], tails: Sequence[str], *, count: int) -> 
 
 def _pick(endings: Sequence[str], text: str) -> str:
     return endings[zlib.crc32(text[::-1].encode()) % len(endings)]
-
-
-def _tail(text: str) -> str:
-    parts = _STYLE.split(text)
-    return ", ".join(parts[2:])[:160] if len(parts) > 3 else ""
 
 
 def distinct(examples: Iterable[Example]) -> list[Example]:

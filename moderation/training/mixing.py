@@ -12,10 +12,11 @@ from moderation.normalize import normalize
 from moderation.terms import TermList, load_terms
 from moderation.training.data import Example, distinct, read_file, read_folder, styled
 from moderation.training.own import OWN_WEIGHT, own_examples
+from moderation.training.user_prompts import style_tails, user_prompts
 
 _LOG = logging.getLogger(__name__)
 #: Sets whose harmless texts are on the verge on purpose: thresholds are not drawn from them.
-LOOK_ALIKES = frozenset({"overt_trainsplit", "copro_id", "nibbler_r1", "seeds", "own"})
+LOOK_ALIKES = frozenset({"overt_trainsplit", "copro_id", "nibbler_r1", "seeds", "own", "user_prompts"})
 
 #: Data sets that are left out together, so that harmful and harmless come from unseen sources.
 FOLDS = (
@@ -28,6 +29,7 @@ PLAIN = ("coco_train", "compbench_train", "diffusiondb_refl")
 #: What people typed themselves, misspellings and all.
 TYPED = frozenset({"diffusiondb_refl", "nibbler_r1"})
 _STYLED = 3000
+_STYLED_ALREADY = frozenset({"diffusiondb_refl", "user_prompts"})
 
 
 def load_examples(data: Path) -> list[Example]:
@@ -44,10 +46,11 @@ def load_examples(data: Path) -> list[Example]:
     listed = load_terms("lexicon.toml")
     presumed = [e for e in shared if e.group != "diffusiondb_refl" or not _hit(e, listed)]
     _LOG.info("%d texts presumed harmless have a listed term and are left out", len(shared) - len(presumed))
-    tails = [e.text for e in presumed if e.group == "diffusiondb_refl"]
-    mixed = distinct([*own, *own_examples(), *presumed])
+    prompts = [e for e in user_prompts() if not _hit(e, listed)]
+    mixed = distinct([*own, *own_examples(), *prompts, *presumed])
     harmful = [e for e in mixed if e.harmful]
-    harmless = [e for e in mixed if not e.harmful and e.group != "diffusiondb_refl" and e.language == "en"]
+    harmless = [e for e in mixed if not e.harmful and e.group not in _STYLED_ALREADY and e.language == "en"]
+    tails = style_tails()  # our own, or a head would know the style of a source that was left out
     extra = styled(harmful, tails, count=_STYLED)
     extra += styled(harmless, tails, count=2 * _STYLED)  # or the style words themselves would look harmful
     return distinct([*mixed, *extra])

@@ -54,8 +54,11 @@ score that `verso screen` prints; AUROC and recall at 1 % and 5 % false positive
 ## Sources that the head never saw
 
 Whole data sets are left out together, harmful and harmless, and screened with a head that was trained on
-the others and whose bands were drawn from the others. This is stricter than use: where `diffusiondb_refl` is
-left out, the head has never seen how people write to an image model.
+the others and whose bands were drawn from the others. Where `diffusiondb_refl` is left out, the head knows
+how people write to an image model only from prompts that `moderation/training/user_prompts.py` makes of our
+own phrases. These were written after looking at what an earlier head held of that source, and about a dozen
+were taken from it; the weight of mere names in `risk` was chosen on these very folds. Both flatter the rows
+of `diffusiondb_refl` and `overt_trainsplit`, and with them the pooled row and the table of disguises.
 """
 _PROBES = """
 ## Our own probes, with the head that ships

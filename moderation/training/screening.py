@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from moderation.training.report import Scores, figures
 from moderation.types import Action, PromptContent, Scope
 
 PROBES = ("harmful", "traps", "traps_fresh", "languages")
+_PATIENCE_S = 60.0  # a busy machine must not turn into held prompts: what is measured is the judgment
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,10 @@ async def _screen(texts: Sequence[str], embed: Embed, head: Head | None) -> Scre
             save_head(head, folder / "head.npz")
         rules = sorted(PROMPT_RULES - {"guard"})
         moderator = Moderator.open(
-            Policy.load(), embed=embed, rules=rules, data=folder if head is not None else None
+            replace(Policy.load(), rule_timeout_s=_PATIENCE_S),
+            embed=embed,
+            rules=rules,
+            data=folder if head is not None else None,
         )
         try:
             await moderator.warm()

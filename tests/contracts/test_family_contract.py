@@ -13,7 +13,13 @@ from generation.card import ModelCard
 from generation.catalog import Catalog
 from generation.families import FAMILIES, open_family
 from generation.families.base import Decoded, InFlight, LoadedModel, Pixels
-from generation.families.tiny import build_tiny_model
+from generation.families.tiny import build_tiny_model, build_tiny_xl
+from generation.families.tiny_transformers import (
+    build_tiny_flux,
+    build_tiny_qwen,
+    build_tiny_sd3,
+    build_tiny_z,
+)
 from generation.job import ImageRequest
 
 pytestmark = pytest.mark.filterwarnings(
@@ -31,8 +37,14 @@ def embed(texts: Sequence[str]) -> np.ndarray:
 
 
 CARDS: dict[str, Callable[[Path], ModelCard]] = {
+    "flux": lambda folder: build_tiny_flux(folder / "tiny"),
+    "pipeline": lambda folder: dataclasses.replace(build_tiny_model(folder / "tiny"), family="pipeline"),
+    "qwen_image": lambda folder: build_tiny_qwen(folder / "tiny"),
     "stable_diffusion": lambda folder: build_tiny_model(folder / "tiny"),
+    "stable_diffusion_3": lambda folder: build_tiny_sd3(folder / "tiny"),
+    "stable_diffusion_xl": lambda folder: build_tiny_xl(folder / "tiny"),
     "sticker": lambda _folder: Catalog.load(()).get(None),
+    "z_image": lambda folder: build_tiny_z(folder / "tiny"),
 }
 """How to get a model of each family. A family without a line here fails the suite."""
 

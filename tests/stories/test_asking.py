@@ -40,7 +40,10 @@ async def test_terms_come_first_and_accepting_draws_the_parked_request(house) ->
     assert card["License"] == "Apache License 2.0"
     assert "apple" in card["Drawn from"]
     assert "receipt" in card["AI-generated"]
-    assert [b.name for b in post.buttons] == ["vary", "reroll", "whomade", "delete"]
+    assert [b.name for b in post.buttons] == [
+        *("upscale", "upscale4", "vary", "vary_weak", "reroll", "remix"),
+        *("whomade", "credits", "delete"),
+    ]
 
     receipt = settled.images[0].release.receipt
     again = Receipt.from_json(json.dumps(receipt.to_json()))
@@ -63,7 +66,7 @@ async def test_going_on_from_a_picture(house) -> None:
         job_id, post = await house.drawn("a cat", seed=5)
         vary = next(button for button in post.buttons if button.name == "vary")
         varied = await house.say(ButtonCommand(origin=house.origin("bob"), name="vary", target=vary.target))
-        assert "terms" in varied.title  # screening, terms and quota hold for buttons, too
+        assert "person who asked" in varied.text  # another member's picture is not theirs to go on from
         again = await house.say(ButtonCommand(origin=house.origin(), name="reroll", target=job_id))
         other_id = await house.job_of(again)
         await house.app.courier.settled(other_id)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bot.cli import run
+from generation.families.tiny import build_tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -155,3 +156,39 @@ def test_screen_reads_lines_in_order(
     assert [a["id"] for a in answers] == [0, 1, 2]
     assert answers[0]["action"] == "allow"
     assert len(answers[0]["scores"]) == 11
+
+
+def test_a_closed_license_gate_shows_before_anybody_asks(
+    capsys: pytest.CaptureFixture[str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = build_tiny_model(home / "tiny")
+    (home / "catalog.toml").write_text(
+        f"""[[model]]
+id = "tiny"
+name = "Tiny"
+family = "stable_diffusion"
+folder = "{card.folder}"
+revision = "1"
+weights_sha256 = "{card.weights_sha256}"
+license_id = "LicenseRef-Stability-AI-Community"
+width = 64
+height = 64
+max_pixels = 4096
+default_steps = 4
+max_steps = 8
+default_guidance = 1.0
+"""
+    )
+    monkeypatch.setenv("VERSO_CATALOG__PATH", str(home / "catalog.toml"))
+    monkeypatch.setenv("VERSO_WORKSPACE__COMMERCIAL", "true")
+    monkeypatch.setenv("VERSO_WORKSPACE__REVENUE_USD", "5000000")
+    assert run(["models", "list", "--json"]) == 0
+    closed = {model["id"]: model["closed"] for model in json.loads(told(capsys)[0])}
+    assert closed["sticker-v1"] is None
+    assert "1,000,000" in closed["tiny"]
+    assert run(["imagine", "a dog", "--model", "tiny", "--accept-terms", "--json"]) == 1
+    assert json.loads(told(capsys)[0])["status"] == "failed"
+
+    monkeypatch.setenv("VERSO_WORKSPACE__REVENUE_USD", "5000")
+    assert run(["models", "list"]) == 0
+    assert "closed" not in told(capsys)[0]

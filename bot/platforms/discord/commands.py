@@ -21,6 +21,7 @@ from bot.platforms.discord import words
 from bot.platforms.discord.answers import Answers
 from bot.platforms.discord.downloads import Downloads
 from bot.platforms.discord.moderation import Id, moderation_group
+from bot.platforms.discord.pictures import add_picture_commands
 from bot.platforms.discord.text import unformatted
 
 logger = logging.getLogger(__name__)
@@ -61,11 +62,14 @@ def build_tree(client: discord.Client, answers: Answers, downloads: Downloads) -
         ("quota", "quota", "How many pictures you may still ask for, and when more come"),
         ("terms", "terms", "The terms of the model, and whether you have accepted them"),
         ("history", "history", "Your pictures and what was decided about your prompts"),
+        ("mydata", "mydata", "A copy of everything that is recorded of you"),
+        ("forgetme", "forgetme", "Erase everything that is recorded of you"),
     ):
         _add_question(tree, answers, name, what, description)  # type: ignore[arg-type]  # one of the literals
     _add_cancel(tree, answers)
     tree.add_command(moderation_group(answers, downloads))
     _add_who_made(tree, answers, downloads)
+    add_picture_commands(tree, answers, downloads)
     return tree
 
 
@@ -120,7 +124,7 @@ def _add_question(
     tree: VersoTree,
     answers: Answers,
     name: str,
-    what: Literal["terms", "quota", "history", "queue"],
+    what: Literal["terms", "quota", "history", "queue", "mydata", "forgetme"],
     description: str,
 ) -> None:
     @tree.command(name=name, description=description)

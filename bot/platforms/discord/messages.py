@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.conversation import Button, Field, ImageFile, Reply
+from bot.conversation import Button, Document, Field, ImageFile, Reply
 from bot.platforms.discord import words
 from bot.platforms.discord.text import ELLIPSIS, ZERO_WIDTH_SPACE, legible, link, plain, unformatted
 from bot.words import dated, when
@@ -39,6 +39,7 @@ class Draft:
     images: tuple[ImageFile, ...]
     buttons: tuple[Button, ...]
     full_text: str = ""  # attached as a file where the message shows only its beginning
+    documents: tuple[Document, ...] = ()
 
     def files(self) -> list[discord.File]:
         """Fresh files: the SDK closes them with each message."""
@@ -49,6 +50,10 @@ class Draft:
                 description=unformatted(image.alt_text, limit=_MAX_ALT) or None,
             )
             for number, image in enumerate(self.images, start=1)
+        ]
+        files += [
+            discord.File(io.BytesIO(document.data), filename=_file_name(document.name, number))
+            for number, document in enumerate(self.documents, start=1)
         ]
         if self.full_text:
             files.append(discord.File(io.BytesIO(self.full_text.encode()), filename=FULL_TEXT))
@@ -89,7 +94,12 @@ def draft(reply: Reply, *, upload_limit: int, public: bool) -> Draft:
     elif not content and not fitting:
         content = ZERO_WIDTH_SPACE  # Discord refuses an empty message
     return Draft(
-        content=content or None, embeds=embeds, images=fitting, buttons=reply.buttons, full_text=full_text
+        content=content or None,
+        embeds=embeds,
+        images=fitting,
+        buttons=reply.buttons,
+        full_text=full_text,
+        documents=reply.documents if reply.private else (),
     )
 
 

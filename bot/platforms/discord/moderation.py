@@ -47,6 +47,7 @@ def moderation_group(answers: Answers, downloads: Downloads) -> app_commands.Gro
     _add_duties(group, door)
     _add_protect(group, door, downloads)
     _add_takedown(group, door)
+    _add_people(group, door)
     return group
 
 
@@ -74,11 +75,14 @@ class _Door:
         target: str = "",
         *,
         only: tuple[str, ...] = (),
+        reason: str | None = None,
     ) -> None:
         """Run one step beside reviews."""
         await self.answer(
             interaction,
-            lambda origin: ModerationCommand(origin=origin, step=step, target=target.strip(), only=only),
+            lambda origin: ModerationCommand(
+                origin=origin, step=step, target=target.strip(), only=only, reason=(reason or "").strip()
+            ),
         )
 
 
@@ -130,6 +134,11 @@ def _add_duties(group: app_commands.Group, door: _Door) -> None:
     @app_commands.rename(target="id")
     async def quarantine(interaction: discord.Interaction, target: Id | None = None) -> None:
         await door.step(interaction, "quarantine" if target else "quarantined", target or "")
+
+    @group.command(name="lift", description="End a quarantine that was a mistake")
+    @app_commands.describe(case="The id of the case")
+    async def lift(interaction: discord.Interaction, case: Id) -> None:
+        await door.step(interaction, "quarantine_lift", case)
 
     @group.command(name="digest", description="The last 24 hours: decisions, what waits, what is overdue")
     async def digest(interaction: discord.Interaction) -> None:
@@ -198,13 +207,38 @@ def _add_takedown(group: app_commands.Group, door: _Door) -> None:
     async def listed(interaction: discord.Interaction) -> None:
         await door.step(interaction, "takedowns")
 
+    @takedown.command(name="open", description="Take in a request to remove pictures; it has 48 hours")
+    @app_commands.describe(
+        pictures="The ids of the pictures, with spaces between them",
+        asked_by="The person or rights holder who asked",
+        reason="Why",
+        received="When they asked, such as 2026-03-01T10:00Z; the 48 hours run from then",
+    )
+    async def opened(
+        interaction: discord.Interaction,
+        pictures: Reason,
+        asked_by: Name,
+        reason: Reason,
+        received: Moment | None = None,
+    ) -> None:
+        await door.answer(
+            interaction,
+            lambda origin: ModerationCommand(
+                origin=origin,
+                step="takedown_open",
+                only=_ids(pictures),
+                requested_by=asked_by,
+                reason=reason,
+                received=received or "",
+            ),
+        )
+
     @takedown.command(name="confirm", description="Remove the pictures and their identical copies")
     @app_commands.describe(
         takedown="The take-down's id", only="Only these pictures: their ids, with spaces between them"
     )
     async def confirm(interaction: discord.Interaction, takedown: Id, only: Reason | None = None) -> None:
-        chosen = tuple((only or "").replace(",", " ").split())
-        await door.step(interaction, "takedown_confirm", takedown, only=chosen)
+        await door.step(interaction, "takedown_confirm", takedown, only=_ids(only or ""))
 
     steps: tuple[tuple[str, ModerationStep, str], ...] = (
         ("show", "takedown", "One take-down with its pictures"),
@@ -221,3 +255,32 @@ def _add_takedown_step(
     @app_commands.describe(takedown="The take-down's id")
     async def one(interaction: discord.Interaction, takedown: Id) -> None:
         await door.step(interaction, step, takedown)
+
+
+def _add_people(group: app_commands.Group, door: _Door) -> None:
+    people = app_commands.Group(name="people", description="Where a member stands", parent=group)
+
+    @people.command(
+        name="history", description="A member's usage log; they can read that you looked, and why"
+    )
+    async def history(interaction: discord.Interaction, member: discord.User, reason: Reason) -> None:
+        await door.step(interaction, "history", str(member.id), reason=reason)
+
+    @people.command(name="strikes", description="A member's strikes, and whether a pause runs")
+    async def strikes(interaction: discord.Interaction, member: discord.User) -> None:
+        await door.step(interaction, "strikes", str(member.id))
+
+    @people.command(name="pause", description="Let a member pause, for as long as their history calls for")
+    @app_commands.describe(reason="What the member will read")
+    async def pause(
+        interaction: discord.Interaction, member: discord.User, reason: Reason | None = None
+    ) -> None:
+        await door.step(interaction, "pause", str(member.id), reason=reason)
+
+    @people.command(name="unpause", description="End a member's pause")
+    async def unpause(interaction: discord.Interaction, member: discord.User) -> None:
+        await door.step(interaction, "unpause", str(member.id))
+
+
+def _ids(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())

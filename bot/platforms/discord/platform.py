@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -43,11 +43,21 @@ _BAD_TOKEN = 4004
 _HOPELESS = frozenset({4010, 4011, 4012, 4013, 4014})  # close codes that no reconnect cures
 
 
+Told = Callable[[str], Awaitable[None]]  # a workspace id
+
+
 class VersoClient(discord.Client):
     """The SDK's client with our commands and buttons; no privileged intent, no member or message cache."""
 
     def __init__(
-        self, *, answers: Answers, downloads: Downloads, guild_id: int | None, command_state: Path
+        self,
+        *,
+        answers: Answers,
+        downloads: Downloads,
+        guild_id: int | None,
+        command_state: Path,
+        on_removed: Told | None = None,
+        on_added: Told | None = None,
     ) -> None:
         intents = discord.Intents.none()
         intents.guilds = True  # channels with their age-restricted flag; not privileged
@@ -65,6 +75,21 @@ class VersoClient(discord.Client):
         self._answers = answers
         self._guild_id = guild_id
         self._command_state = command_state
+        self._on_removed, self._on_added = on_removed, on_added
+
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """The bot was removed from a server (not: the server is out of order, which Discord tells apart)."""
+        if self._on_removed is not None:
+            await self._on_removed(f"discord:{guild.id}")
+
+    async def on_guild_available(self, guild: discord.Guild) -> None:
+        """A server that the bot is in, told at every start."""
+        if self._on_added is not None:
+            await self._on_added(f"discord:{guild.id}")
+
+    async def on_guild_join(self, guild: discord.Guild) -> None:
+        """The bot was added to a server."""
+        await self.on_guild_available(guild)
 
     async def setup_hook(self) -> None:
         """Register buttons and commands, once per login."""
@@ -104,6 +129,8 @@ class DiscordPlatform:
         moderator_roles: role ids whose members moderate, besides everybody with Manage Messages.
         command_state: file that remembers which commands are registered.
         download_limit: the most bytes of a picture to look up.
+        on_removed: called with the workspace id when the bot is removed from a server; may be repeated.
+        on_added: called with the workspace id of each server that the bot is in, at every start.
         now: Unix seconds.
         monotonic: seconds for spacing edits.
     """
@@ -119,6 +146,8 @@ class DiscordPlatform:
         guild_id: int | None = None,
         moderator_roles: frozenset[str] = frozenset(),
         download_limit: int = DOWNLOAD_LIMIT,
+        on_removed: Told | None = None,
+        on_added: Told | None = None,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -132,6 +161,7 @@ class DiscordPlatform:
         self._downloads = Downloads(limit=download_limit)
         self._guild_id = guild_id
         self._command_state = command_state
+        self._on_removed, self._on_added = on_removed, on_added
         self._now = now
         self._monotonic = monotonic
         self._renew()
@@ -143,6 +173,8 @@ class DiscordPlatform:
             downloads=self._downloads,
             guild_id=self._guild_id,
             command_state=self._command_state,
+            on_removed=self._on_removed,
+            on_added=self._on_added,
         )
         self._delivery = Delivery(
             self.client, questions=self._questions, now=self._now, monotonic=self._monotonic

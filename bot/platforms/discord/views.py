@@ -19,7 +19,7 @@ MAX_CUSTOM_ID = 100
 MAX_BUTTONS = 25
 _MAX_TITLE = 45
 _MAX_DESCRIPTION = 100
-_MAX_ANSWER = 1000
+_MAX_ANSWER = 2000
 _REMEMBERED = 2048
 _PATTERN = re.compile(r"v:(?P<name>[^:?]{1,80})(?P<asks>\?)?:(?P<target>.*)", re.DOTALL)
 _STYLES: dict[Literal["primary", "secondary", "danger"], discord.ButtonStyle] = {
@@ -94,7 +94,7 @@ class Questions:
     """What each posted button asks; forgotten at a restart, where a general question takes its place."""
 
     def __init__(self) -> None:
-        self._asked: OrderedDict[str, str] = OrderedDict()
+        self._asked: OrderedDict[str, tuple[str, str]] = OrderedDict()  # the question, and what stands there
 
     def view(self, buttons: Iterable[Button]) -> discord.ui.View | None:
         """The rows of buttons under a message; None without buttons.
@@ -103,15 +103,18 @@ class Questions:
             PlatformError: a name and target that do not fit Discord's custom id.
         """
         view = discord.ui.View(timeout=None)
-        for click, button in _distinct(buttons):
+        found = list(_distinct(buttons))
+        in_rows = any(button.row for _, button in found)  # without rows the SDK fills them itself
+        for click, button in found:
             if button.ask:
-                self._remember(click.custom_id, button.ask)
+                self._remember(click.custom_id, button.ask, button.given)
             view.add_item(
                 VersoButton(
                     discord.ui.Button(
                         style=_STYLES[button.style],
                         label=unformatted(button.label, limit=80) or click.name,
                         custom_id=click.custom_id,
+                        row=button.row if in_rows else None,
                     ),
                     click,
                 )
@@ -121,7 +124,8 @@ class Questions:
 
     def modal(self, click: Click) -> discord.ui.Modal:
         """The dialog that a button opens when it asks for a sentence."""
-        question = unformatted(self._asked.get(click.custom_id, words.ASK), limit=_MAX_DESCRIPTION)
+        asked, given = self._asked.get(click.custom_id, (words.ASK, ""))
+        question = unformatted(asked, limit=_MAX_DESCRIPTION)
         title = unformatted(click.label or click.name, limit=_MAX_TITLE)
         modal = discord.ui.Modal(title=title, timeout=None, custom_id=click.custom_id)
         short = len(question) <= _MAX_TITLE
@@ -134,14 +138,15 @@ class Questions:
                     style=discord.TextStyle.paragraph,
                     min_length=1,
                     max_length=_MAX_ANSWER,
+                    default=given[:_MAX_ANSWER] or None,
                 ),
             )
         )
         modal.stop()  # its answer is matched by the custom id, so it survives a restart as well
         return modal
 
-    def _remember(self, custom_id: str, ask: str) -> None:
-        self._asked[custom_id] = ask
+    def _remember(self, custom_id: str, ask: str, given: str) -> None:
+        self._asked[custom_id] = (ask, given)
         self._asked.move_to_end(custom_id)
         while len(self._asked) > _REMEMBERED:
             self._asked.popitem(last=False)

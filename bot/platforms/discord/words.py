@@ -11,3 +11,4 @@ PICTURE_LEFT_OUT = "{count} of {total} pictures did not fit this server's upload
 PICTURE_TOO_LARGE = "That picture is larger than {limit} MB, which is the most I look at."
 POSTED_BELOW = "Posted below."
 PREVIEW_ALT = "Unfinished preview"
+TWO_PICTURES = "Please give exactly two pictures: ids of yours, or files."

@@ -61,6 +61,7 @@ class SlackPlatform:
         aspects: Sequence[str] = ASPECTS,
         seen: Callable[[str], Awaitable[bool]] | None = None,
         on_uninstalled: Callable[[str], Awaitable[None]] | None = None,
+        on_connected: Callable[[str], Awaitable[None]] | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """Nothing connects before `run`.
@@ -77,7 +78,8 @@ class SlackPlatform:
             models: model ids that the form offers, the default first.
             aspects: aspect ratios that the form offers, the default first.
             seen: whether an event id is known in the database; asked for Slack's retries only.
-            on_uninstalled: called with the workspace id when the app is removed there.
+            on_uninstalled: called with the workspace id when the app is removed there; may be repeated.
+            on_connected: called with the workspace id once Slack has taken the token.
             pause: sleeps; injected by tests.
 
         Raises:
@@ -94,6 +96,7 @@ class SlackPlatform:
         self._host, self._port, self._pause = host, port, pause
         self._client = patient_client(bot_token)
         self._bot_user = ""
+        self._on_connected = on_connected
         uploads = Uploads(self._client, bot_user=self._who_am_i, pause=pause)
         self._poster = Poster(self._client, lossy=lossy_client(bot_token), uploads=uploads)
         self._whisper = Whisper(self._client)
@@ -230,6 +233,8 @@ class SlackPlatform:
             with translated():
                 answer = await self._client.auth_test()
             self._bot_user = word(answer.data, "user_id")
+            if self._on_connected is not None and (team := word(answer.data, "team_id")):
+                await self._on_connected(f"slack:{team}")
         return self._bot_user
 
     async def _patiently(

@@ -30,7 +30,7 @@ Block = dict[str, object]
 MESSAGE_BLOCKS = 50
 BUTTONS_A_ROW = 5  # what a narrow window shows in one line
 FIELDS_A_SECTION = 10
-ACTION = re.compile(r"^v:(?P<name>[a-z_]+)(?P<ask>\?)?(?::\d+)?$")
+ACTION = re.compile(r"^v:(?P<name>[a-z_]+[0-9]?)(?P<ask>\?)?(?::\d+)?$")
 _TITLE_LIMIT = 250
 _LABEL_PART = 200  # of a field's label
 _BAR = 12  # cells of the progress bar
@@ -150,8 +150,14 @@ def _field(field: Field) -> str:
 
 
 def _actions(buttons: Sequence[Button]) -> Iterator[Block]:
-    for start in range(0, len(buttons), BUTTONS_A_ROW):
-        row = buttons[start : start + BUTTONS_A_ROW]
+    rows: dict[int, list[Button]] = {}
+    for button in buttons:
+        rows.setdefault(button.row, []).append(button)
+    for row in (
+        part[start : start + BUTTONS_A_ROW]
+        for part in rows.values()
+        for start in range(0, len(part), BUTTONS_A_ROW)
+    ):
         names: list[str] = []
         elements: list[dict[str, object]] = []
         for button in row:

@@ -58,6 +58,11 @@ class Desk:
             place = replace(origin, private=origin.private or reply.private)
             await self._poster.fill(place, None, reply, key=origin.event_id)
             return
+        if reply.documents:
+            await self._poster.hand_over(replace(origin, private=True), reply)
+            text = "I have sent it to you in a direct message."
+            await self._whisper.say(origin, Reply(text=text, tone="good"), replaces=replaces)
+            return
         await self._whisper.say(origin, reply, replaces=replaces)
 
     async def open(self, origin: Origin, trigger_id: str, view: View) -> None:

@@ -11,7 +11,7 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltRequest
 from slack_bolt.error import BoltUnhandledRequestError
 from slack_bolt.response import BoltResponse
 
-from bot.conversation import ButtonCommand, Origin, Reply, WhoMadeCommand
+from bot.conversation import ButtonCommand, Command, DescribeCommand, Origin, Reply, WhoMadeCommand
 from bot.errors import PlatformError, UsageError
 from bot.platforms.slack.blocks import ACTION, split_action
 from bot.platforms.slack.desk import Desk
@@ -42,7 +42,7 @@ from bot.words import MODERATORS_ONLY
 
 log = logging.getLogger(__name__)
 
-SHORTCUT = "who_made"
+SHORTCUT, DESCRIBE = "who_made", "describe"
 Next = Callable[[], Awaitable[None]]
 _EVENTS = 10_000  # remembered against repeats
 
@@ -74,6 +74,7 @@ class Listeners:
         app.view(ASK_VIEW)(self.on_answer)
         app.view(PROTECT_VIEW)(self.on_protect_form)
         app.shortcut(SHORTCUT)(self.on_shortcut)
+        app.shortcut(DESCRIBE)(self.on_describe)
         app.event("app_home_opened")(self.on_home)
         app.event("app_uninstalled")(self.on_gone)
         app.event("tokens_revoked")(self.on_gone)
@@ -177,6 +178,11 @@ class Listeners:
         await ack()
         self._desk.start(body, self._who_made)
 
+    async def on_describe(self, ack: AsyncAck, body: Payload) -> None:
+        """The message shortcut "Describe"."""
+        await ack()
+        self._desk.start(body, self._describe)
+
     async def on_home(self, body: Payload) -> None:
         """Somebody opened the app's Home tab. Bolt acknowledges events by itself, before this runs."""
         if word(body, "event", "tab") == "home":
@@ -237,6 +243,13 @@ class Listeners:
             await self._desk.show_home(clicker)
 
     async def _who_made(self, body: Payload, origin: Origin) -> None:
+        await self._look(body, origin, lambda asker, image: WhoMadeCommand(origin=asker, image=image))
+
+    async def _describe(self, body: Payload, origin: Origin) -> None:
+        await self._look(body, origin, lambda asker, image: DescribeCommand(origin=asker, image=image))
+
+    async def _look(self, body: Payload, origin: Origin, command: Callable[[Origin, bytes], Command]) -> None:
+        """Ask about each picture of a message."""
         pictures = pictures_of(table(body, "message"))
         if not pictures:
             raise UsageError("That message has no picture that was uploaded to Slack. I do not follow links.")
@@ -249,7 +262,7 @@ class Listeners:
                     asker, Reply(text=f"I cannot look at that picture: {error}.", tone="warning")
                 )
                 continue
-            await self._desk.answer(WhoMadeCommand(origin=asker, image=image))
+            await self._desk.answer(command(asker, image))
 
     async def _home(self, _body: Payload, origin: Origin) -> None:
         await self._desk.show_home(await self._desk.with_rights(origin))

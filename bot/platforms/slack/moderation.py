@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -38,7 +39,11 @@ HELP = (
     "/verso moderation test WORDS   what would be decided; nothing is recorded\n"
     "/verso moderation protect add, list WORD, remove ID   what rights holders asked for\n"
     "/verso moderation takedown list, show ID, confirm ID, dismiss ID   requests to remove pictures\n"
+    '/verso moderation takedown open ID ... --for "WHO ASKED" --reason "WHY"   take in a request\n'
     "/verso moderation quarantine ID   close off what may be illegal; without an id, the cases\n"
+    "/verso moderation quarantine lift ID   end a quarantine that was a mistake\n"
+    "/verso moderation history @member WHY   their usage log; they can read that you looked, and why\n"
+    "/verso moderation strikes @member, pause @member WHY, unpause @member\n"
     "/verso moderation digest   the last 24 hours\n"
     "/verso moderation policy   which policy was in force from when"
 )
@@ -53,6 +58,19 @@ _STEPS: Mapping[tuple[str, str], ModerationStep] = {
     ("takedown", "confirm"): "takedown_confirm",
     ("takedown", "dismiss"): "takedown_dismiss",
 }
+
+_PEOPLE: Mapping[str, ModerationStep] = {
+    "history": "history",
+    "strikes": "strikes",
+    "pause": "pause",
+    "unpause": "unpause",
+}
+_MEMBER = re.compile(r"<@([A-Z0-9]{2,32})(?:\|[^>]*)?>|@?([UW][A-Z0-9]{2,31})")
+_OPENED = re.compile(
+    r"(?P<ids>[0-9a-f, ]+?)\s+(?:--|\u2014)for\s+(?P<asker>.+?)\s+(?:--|\u2014)reason\s+(?P<reason>.+)",
+    re.DOTALL,
+)
+_QUOTES = '"\u201c\u201d\u201e'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +105,12 @@ def moderation(origin: Origin, text: str) -> Command | AddProtection:
     if name == "test" and rest:
         options = parse_options(rest)
         return ScreenCommand(origin=origin, prompt=options.prompt, negative_prompt=options.negative_prompt)
+    if name in _PEOPLE:
+        return _person(origin, _PEOPLE[name], rest)
+    if name == "quarantine" and _split(rest)[0] == "lift":
+        return ModerationCommand(
+            origin=origin, step="quarantine_lift", target=_needed(_split(rest)[1], "the id of a case")
+        )
     if name == "quarantine":
         step: ModerationStep = "quarantine" if rest else "quarantined"
         return ModerationCommand(origin=origin, step=step, target=rest[:_ID_LIMIT])
@@ -101,6 +125,8 @@ def _about(origin: Origin, name: str, text: str) -> Command | AddProtection:
     action, rest = _split(text or "list")
     if (name, action) == ("protect", "add"):
         return AddProtection(term=rest[:200])
+    if (name, action) == ("takedown", "open"):
+        return _opened(origin, rest)
     step = _STEPS.get((name, action))
     if step is None:
         raise UsageError(HELP, field=name)
@@ -110,6 +136,38 @@ def _about(origin: Origin, name: str, text: str) -> Command | AddProtection:
     if step != "takedowns" and not ids:
         raise UsageError(f"/verso moderation {name} {action} needs an id.", field=name)
     return ModerationCommand(origin=origin, step=step, target="".join(ids[:1]), only=ids[1:])
+
+
+def _person(origin: Origin, step: ModerationStep, text: str) -> ModerationCommand:
+    """`@member WHY`; Slack writes a mention as `<@U123|name>`."""
+    word, _, reason = text.partition(" ")
+    found = _MEMBER.fullmatch(word)
+    if found is None:
+        raise UsageError(f"/verso moderation {step} needs a member, such as @ada.", field=step)
+    return ModerationCommand(
+        origin=origin, step=step, target=found[1] or found[2], reason=reason.strip()[:1000]
+    )
+
+
+def _opened(origin: Origin, text: str) -> ModerationCommand:
+    found = _OPENED.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            '/verso moderation takedown open ID ... --for "WHO ASKED" --reason "WHY"', field="takedown"
+        )
+    return ModerationCommand(
+        origin=origin,
+        step="takedown_open",
+        only=tuple(found["ids"].replace(",", " ").split()),
+        requested_by=found["asker"].strip().strip(_QUOTES)[:200],
+        reason=found["reason"].strip().strip(_QUOTES)[:1000],
+    )
+
+
+def _needed(text: str, what: str) -> str:
+    if not text:
+        raise UsageError(f"This needs {what}.", field="id")
+    return text[:_ID_LIMIT]
 
 
 def protect_view(memo: Memo, *, term: str) -> View:

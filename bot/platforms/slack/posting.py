@@ -148,6 +148,16 @@ class Poster:
             )
             return await self._show(origin, post, reply, pictures)
 
+    async def hand_over(self, origin: Origin, reply: Reply) -> Post:
+        """Send a reply with its documents to the asker, in a direct message.
+
+        Raises:
+            PlatformRateLimitError, PlatformForbiddenError, PlatformError.
+        """
+        post = await self._create(replace(origin, private=True), summary(reply), card(reply))
+        files = await self._uploads.attach(reply.documents, channel=post.channel, thread_ts=post.ts)
+        return replace(post, files=files)
+
     async def remove(self, post: Post) -> None:
         """Delete the message, its files and the messages that share them; gone already is fine.
 

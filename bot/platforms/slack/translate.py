@@ -16,8 +16,9 @@ from bot.errors import UsageError
 from bot.platforms.slack.moderation import AddProtection, moderation
 from bot.platforms.slack.options import ImagineOptions
 from bot.platforms.slack.payload import Payload, event_id, word, workspace_of
+from bot.platforms.slack.pictures import pictures
 
-Ask = Literal["terms", "quota", "history", "queue", "models"]
+Ask = Literal["terms", "quota", "history", "queue", "models", "mydata", "forgetme"]
 Step = Literal["list", "show", "approve", "uphold", "warn", "timeout"]
 HELP = (
     "/verso queue   what of yours is waiting\n"
@@ -26,8 +27,13 @@ HELP = (
     "/verso history   what you asked for, and what was refused\n"
     "/verso terms   the model's terms and what you accepted\n"
     "/verso models   what can be drawn with\n"
+    "/verso mydata   a copy of everything that is recorded of you\n"
+    "/verso forgetme   erase everything that is recorded of you\n"
+    '/verso vary ID "other words" --strength 0.3   one more from a picture of yours\n'
+    "/verso upscale ID 4   enlarge it 2 or 4 times\n"
+    "/verso blend ID ID words   one picture from two of yours\n"
     "/verso review   for moderators: list, show, approve, uphold, warn, timeout\n"
-    "/verso moderation   for moderators: test, protect, takedown, quarantine, digest, policy"
+    "/verso moderation   for moderators: test, people, protect, takedown, quarantine, digest, policy"
 )
 
 _ASKS: dict[str, Ask] = {
@@ -36,6 +42,8 @@ _ASKS: dict[str, Ask] = {
     "history": "history",
     "queue": "queue",
     "models": "models",
+    "mydata": "mydata",
+    "forgetme": "forgetme",
 }
 _STEPS: dict[str, Step] = {
     "list": "list",
@@ -103,6 +111,8 @@ def verso(origin: Origin, text: str) -> Command | AddProtection:
         return _review(origin, rest)
     if name == "moderation":
         return moderation(origin, rest)
+    if name in {"vary", "upscale", "blend"}:
+        return pictures(origin, name, rest)
     known = not name or name == "help"
     raise UsageError(HELP if known else f"/verso {name[:40]} is not a command.\n{HELP}", field=name[:40])
 

@@ -19,7 +19,7 @@ from pathlib import PurePath
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.conversation import ImageFile
+from bot.conversation import Document, ImageFile
 from bot.errors import PlatformError
 from bot.platforms.slack.failures import UNREACHABLE, error_code, passes, translate, translated
 from bot.platforms.slack.payload import Payload, table, tables, word
@@ -105,6 +105,15 @@ class Uploads:
             raise PlatformError("Slack took the pictures but did not name them")
         self._uploaded.put("\n".join(images), ids)
         return ids
+
+    async def attach(self, documents: Sequence[Document], *, channel: str, thread_ts: str) -> tuple[str, ...]:
+        """Upload documents into a thread; their file ids."""
+        uploads = [{"filename": one.name, "file": one.data, "title": one.name} for one in documents]
+        with translated():
+            answer = await self._client.files_upload_v2(
+                file_uploads=uploads, channel=channel, thread_ts=thread_ts
+            )
+        return tuple(word(file, "id") for file in tables(answer.data, "files"))
 
     async def shares(self, file_ids: Sequence[str], *, channel: str) -> tuple[Share, ...]:
         """Wait, at most nine seconds, until every file is shared in `channel`; those that are by then."""

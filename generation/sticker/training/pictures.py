@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -82,6 +83,17 @@ class PictureFolder:
             ]
             for name in SCENES
         }
+
+    def part(self, every: int, *, rest: bool) -> PictureFolder:
+        """The same folder with each `every`-th picture alone, or with the rest of them."""
+        part = copy.copy(self)
+        chosen = [(i % every != 0) == rest for i in range(len(self.rows))]
+        each = np.diff(self.weights, prepend=0.0) * chosen
+        part.weights = np.cumsum(each).tolist()
+        part.by_style = {
+            style: kept for style, all_ in self.by_style.items() if (kept := [i for i in all_ if chosen[i]])
+        }
+        return part
 
     def sample(self, rng: random.Random) -> tuple[Pixels, str]:
         """Compose one training picture (128, 128, 3) and its caption."""

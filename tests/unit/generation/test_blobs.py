@@ -81,3 +81,23 @@ async def test_others_cannot_look_into_it(store: FolderBlobStore, tmp_path: Path
     (path,) = files(tmp_path)
     assert path.stat().st_mode & 0o077 == 0
     assert path.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_the_old_ones_are_listed_and_unfinished_ones_removed(
+    store: FolderBlobStore, tmp_path: Path
+) -> None:
+    assert await store.older_than(2e9) == ()
+    old, young = await store.put(b"old"), await store.put(b"young")
+    root = tmp_path / "blobs"
+    os.utime(root / old[:2] / old, (1000, 1000))
+    unfinished = root / old[:2] / f".{old[:16]}-0011223344556677"
+    unfinished.write_bytes(b"ol")
+    os.utime(unfinished, (1000, 1000))
+    foreign = root / "ab" / "readme.txt"
+    foreign.parent.mkdir(exist_ok=True)
+    foreign.write_text("not ours")
+    os.utime(foreign, (1000, 1000))
+    assert await store.older_than(2000) == (old,)
+    assert not unfinished.exists()
+    assert foreign.exists()
+    assert await store.get(young) == b"young"

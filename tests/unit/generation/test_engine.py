@@ -16,6 +16,7 @@ from generation.card import ModelCard
 from generation.catalog import Catalog
 from generation.engine import Engine
 from generation.errors import (
+    DeviceStuckError,
     GenerationError,
     JobCancelledError,
     ModelLoadError,
@@ -25,6 +26,7 @@ from generation.errors import (
     UnknownModelError,
 )
 from generation.job import ImageRequest
+from generation.knees import Knee, Knees, load_knees
 from generation.profile import pixels_sha256
 from generation.tickets import as_generation_error
 
@@ -289,3 +291,72 @@ def test_memory_errors_are_told_apart() -> None:
     known = RequestLimitError(field="f", value=1, limit="l")
     assert as_generation_error(known) is known
     assert not as_generation_error(KeyError("k")).retryable
+
+
+async def test_memory_that_runs_out_halves_the_rows(tiny_card: ModelCard, monkeypatch) -> None:
+    from generation.families.stable_diffusion import LoadedStableDiffusion
+
+    whole, tries = LoadedStableDiffusion.denoise, []
+
+    def small_device(self, rows, *, pad_to=None) -> None:
+        tries.append(pad_to)
+        if (pad_to or 1) > 2 and len(tries) > 4:  # after the self-test
+            raise MemoryError
+        whole(self, rows, pad_to=pad_to)
+
+    monkeypatch.setattr(LoadedStableDiffusion, "denoise", small_device)
+    engine = Engine(Catalog([tiny_card]), threads=1, mode="bucket", rows=4)
+    try:
+        drawn = await asyncio.gather(*(engine.generate(a_request(seed=seed)) for seed in range(3)))
+    finally:
+        await engine.close()
+    assert [pictures[0].profile["rows"] for pictures in drawn] == [2, 2, 2]
+    fresh = Engine(Catalog([tiny_card]), threads=1, mode="bucket", rows=2)
+    try:
+        assert await fresh.generate(a_request(seed=0)) == drawn[0]  # the bits of the rows that it states
+    finally:
+        await fresh.close()
+
+
+async def test_a_measured_knee_turns_bucket_mode_on_for_its_size(tiny_card: ModelCard, tmp_path) -> None:
+    knee = Knee(
+        model_id="tiny",
+        weights_sha256=tiny_card.weights_sha256,
+        width=64,
+        height=64,
+        dtype="float32",
+        device="cpu",
+        rows=2,
+        invariant=True,
+        ms_per_row=((1, 2.0), (2, 1.0)),
+    )
+    Knees([knee]).save(tmp_path / "knees.json")
+    engine = Engine(Catalog([tiny_card]), threads=1, knees=load_knees(tmp_path / "knees.json"))
+    try:
+        (small,) = await engine.generate(a_request())
+        (wide,) = await engine.generate(a_request(width=128))
+    finally:
+        await engine.close()
+    assert (small.profile["mode"], small.profile["rows"]) == ("bucket", 2)
+    assert (wide.profile["mode"], wide.profile["rows"]) == ("exact", 1)
+    assert load_knees(tmp_path / "none.json").rows("tiny", width=64, height=64) is None
+    (tmp_path / "knees.json").write_text('[{"rows": 9999}]')
+    assert load_knees(tmp_path / "knees.json").rows("tiny", width=64, height=64) is None
+
+
+async def test_a_hung_device_ends_the_requests(tiny_card: ModelCard, monkeypatch, caplog) -> None:
+    from generation.families.stable_diffusion import LoadedStableDiffusion
+
+    over = threading.Event()
+    monkeypatch.setattr(LoadedStableDiffusion, "denoise", lambda *_args, **_more: over.wait())
+    engine = Engine(Catalog([tiny_card]), threads=1, stuck_s=1.0)
+    engine._shelf.get(tiny_card, in_use=lambda _: False)  # loading is no hanging
+    try:
+        with pytest.raises(DeviceStuckError):
+            await engine.generate(a_request())
+        with pytest.raises(DeviceStuckError):
+            await engine.generate(a_request())
+        await engine.close()  # does not wait for it
+    finally:
+        over.set()
+    assert "has not answered" in caplog.text

@@ -11,9 +11,11 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from generation.errors import JobCancelledError, LeaseLostError, RequestLimitError
+from generation.errors import JobCancelledError, LeaseLostError, QueueClosedError, RequestLimitError
 from generation.job import Credit, ImageRequest, Job, JobStatus, StoredImage
 from generation.outbox import Outbox, put_again
+from generation.pausing import EVERYWHERE, PauseMode
+from generation.places import Place
 from generation.queue import JobQueue, QueueLimits
 from generation.tables import jobs, lanes, outbox, results
 
@@ -70,14 +72,18 @@ def a_queue(engine: AsyncEngine, **limits: object) -> JobQueue:
 async def submit(queue: JobQueue, key: str, *, workspace="w", user="u", **changes) -> Job:
     weight = changes.pop("weight", 1.0)
     user_weight = changes.pop("user_weight", 1.0)
+    admission = {key: changes.pop(key) for key in ("user_jobs", "free") if key in changes}
+    channel = changes.pop("channel", "")
     submission = await queue.submit(
         a_request(**changes),
         workspace_id=workspace,
         user_id=user,
         reply_to=b"channel 1",
         dedupe_key=key,
+        channel_id=channel,
         weight=weight,
         user_weight=user_weight,
+        **admission,
     )
     return submission.job
 
@@ -483,9 +489,81 @@ async def test_usage_counts_pictures_but_no_failures(engine: AsyncEngine) -> Non
     await submit(queue, "a", count=3)
     await queue.cancel((await submit(queue, "b")).id)
     await submit(queue, "c", user="other")
-    (entry,) = await queue.usage("u", since_ms=0)
+    (entry,) = await queue.usage(user_id="u", since_ms=0)
     assert entry[1] == 3
-    assert await queue.usage("u", since_ms=entry[0] + 1) == ()
+    assert await queue.usage(user_id="u", since_ms=entry[0] + 1) == ()
+
+
+async def test_usage_counts_by_channel_and_workspace_and_leaves_free_jobs_out(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    await submit(queue, "a", count=2, channel="c1")
+    await submit(queue, "b", count=1, channel="c2", user="other")
+    await submit(queue, "c", count=4, channel="c1", user="third", free=True)
+
+    async def images(**whose: str) -> list[int]:
+        return [images for _, images in await queue.usage(since_ms=0, **whose)]
+
+    assert await images(channel_id="c1") == [2]
+    assert await images(workspace_id="w") == [2, 1]
+    assert await images(user_id="third") == []
+
+
+async def test_a_pause_stops_the_drawing_and_not_the_asking(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    await queue.pause("w", PauseMode.PAUSE, reason="a new graphics card")
+    job = await submit(queue, "a")
+    other = await submit(queue, "b", workspace="v")
+    assert await queue.place(job.id) == Place(place=1, eta_s=None, paused=True)
+    assert (await queue.claim("x")).id == other.id  # only that workspace stands still
+    assert await queue.claim("x") is None
+    (order,) = await queue.pauses()
+    assert (order.workspace_id, order.mode, order.reason) == ("w", PauseMode.PAUSE, "a new graphics card")
+    assert await queue.resume("w")
+    assert not await queue.resume("w")
+    assert (await queue.claim("x")).id == job.id
+
+
+async def test_a_pause_everywhere_holds_every_workspace(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    await submit(queue, "a")
+    await submit(queue, "b", workspace="v")
+    await queue.pause(EVERYWHERE, PauseMode.PAUSE)
+    assert await queue.claim("x") is None
+    await queue.resume(EVERYWHERE)
+    assert await queue.claim("x") is not None
+
+
+async def test_draining_draws_what_waits_and_takes_nothing_new(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    job = await submit(queue, "a")
+    await queue.pause(EVERYWHERE, PauseMode.PAUSE)
+    await queue.pause(EVERYWHERE, PauseMode.DRAIN, reason="moving house")  # replaces the pause
+    with pytest.raises(QueueClosedError) as refusal:
+        await submit(queue, "b")
+    assert refusal.value.reason == "moving house"
+    assert (await submit(queue, "a")).id == job.id  # the same event is no new request
+    assert (await queue.claim("x")).id == job.id
+
+
+async def test_the_load_counts_what_is_not_over(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    for name in "ab":
+        await submit(queue, name)
+    await submit(queue, "c", workspace="v")
+    await queue.cancel((await submit(queue, "d", workspace="u")).id)
+    claimed = await queue.claim("x", workspace="w")
+    assert [(one.workspace_id, one.queued, one.running) for one in await queue.load()] == [
+        ("v", 1, 0),
+        ("w", 1, 1),
+    ]
+    assert min(one.oldest_ms for one in await queue.load()) == claimed.created_ms
+
+
+async def test_a_plan_can_allow_fewer_jobs_at_a_time(engine: AsyncEngine) -> None:
+    queue = a_queue(engine)
+    await submit(queue, "a", user_jobs=1)
+    with pytest.raises(RequestLimitError, match="at most 1"):
+        await submit(queue, "b", user_jobs=1)
 
 
 async def test_what_can_come_up_again_is_told_again(engine: AsyncEngine) -> None:

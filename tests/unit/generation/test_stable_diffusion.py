@@ -15,7 +15,12 @@ import huggingface_hub.constants
 import numpy as np
 import pytest
 import torch
-from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    StableDiffusionImg2ImgPipeline,
+    StableDiffusionInpaintPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from PIL import Image
 
 from generation.card import ModelCard
@@ -67,7 +72,7 @@ def a_request(**changes: object) -> ImageRequest:
 
 
 def draw(model: LoadedStableDiffusion, request: ImageRequest, **options) -> tuple[DiffusionRow, np.ndarray]:
-    row = model.prepare(request, index=options.get("index", 0), source=options.get("source"))
+    row = model.prepare(request, **{"index": 0, "source": None, **options})
     while row.step < row.steps:
         model.denoise([row])
     return row, model.decode(row).pixels
@@ -115,6 +120,67 @@ def test_image_to_image_is_bit_exact(model, pipeline, source, name: str, strengt
     img2img.set_progress_bar_config(disable=True)
     options = {"image": Image.fromarray(source), "strength": strength}
     assert np.array_equal(pixels, np.asarray(reference(img2img, model, request, "pil", **options)[0]))
+
+
+@pytest.fixture
+def mask() -> np.ndarray:
+    mask = np.zeros((64, 64), dtype=np.uint8)
+    mask[16:48, 8:40] = 255
+    return mask
+
+
+def inpainted(components, model, request: ImageRequest, source: np.ndarray, mask: np.ndarray):
+    inpaint = StableDiffusionInpaintPipeline(**components, requires_safety_checker=False)
+    inpaint.set_progress_bar_config(disable=True)
+    options = {
+        "image": Image.fromarray(source),
+        "mask_image": Image.fromarray(mask),
+        "height": 64,
+        "width": 64,
+    }
+    return reference(inpaint, model, request, "latent", strength=request.strength, **options)
+
+
+@pytest.mark.parametrize("name", ["ddim", "euler", "euler_a", "dpm++", "unipc", "lcm"])
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_in_painting_is_bit_exact(model, pipeline, source, mask, name: str, strength: float) -> None:
+    request = a_request(noise_scheduler=name, strength=strength)
+    row, _pixels = draw(model, request, source=source, mask=mask)
+    assert torch.equal(row.latents, inpainted(pipeline.components, model, request, source, mask))
+
+
+def test_in_painting_keeps_what_the_mask_leaves_out(model, source, mask) -> None:
+    row, _pixels = draw(model, a_request(), source=source, mask=mask)
+    outside = row.kept.mask.expand_as(row.latents) == 0
+    assert torch.equal(row.latents[outside], row.kept.clean[outside])
+    assert not torch.equal(row.latents[~outside], row.kept.clean[~outside])
+    assert row.steps == 4  # all of them, unless the card or the request says otherwise
+
+
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_a_model_that_sees_the_mask_is_bit_exact(tmp_path: Path, source, mask, strength: float) -> None:
+    card = build_tiny_model(tmp_path / "model")
+    torch.manual_seed(1)
+    config = dict(UNet2DConditionModel.load_config(card.folder / "unet"))
+    UNet2DConditionModel.from_config({**config, "in_channels": 9}).save_pretrained(card.folder / "unet")
+    seeing = StableDiffusionFamily().load(card, device="cpu")
+    parts = StableDiffusionPipeline.from_pretrained(card.folder, local_files_only=True).components
+    request = a_request(strength=strength)
+    row, _pixels = draw(seeing, request, source=source, mask=mask)
+    assert torch.equal(row.latents, inpainted(parts, seeing, request, source, mask))
+    assert draw(seeing, a_request())[1].shape == (64, 64, 3)  # without a mask it sees an empty one
+
+
+def test_in_painting_mixes_with_text_to_image(model, source, mask) -> None:
+    def run(*others: DiffusionRow) -> torch.Tensor:
+        mine = model.prepare(a_request(seed=3), index=0, source=source, mask=mask)
+        rows = [mine, *others]
+        while waiting := [row for row in rows if row.step < row.steps]:
+            model.denoise(waiting, pad_to=3)
+        return mine.latents
+
+    other = model.prepare(a_request(num_inference_steps=6), index=0, source=None)
+    assert torch.equal(run(), run(other))
 
 
 def test_a_source_of_another_size_is_cropped_to_the_request(model) -> None:
@@ -186,6 +252,7 @@ class AffineDecoder(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.config = SimpleNamespace(block_out_channels=(8,) * 4, latent_channels=4, scaling_factor=0.5)
+        self.dtype = torch.float32
         self.mix = torch.tensor([[0.3, -0.2, 0.1], [0.1, 0.2, -0.3], [-0.2, 0.1, 0.2], [0.1, 0.1, 0.1]])
 
     def decode(self, latents: torch.Tensor, *, return_dict: bool) -> tuple[torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -217,7 +217,13 @@ def a_verdict(**scores: float) -> Verdict:
 def test_risk_orders_by_the_worst_and_leaves_style_and_spelling_out():
     assert risk(a_verdict(sexual=0.9)) > risk(a_verdict(sexual=0.5, hate=0.5)) > risk(a_verdict(sexual=0.5))
     assert risk(a_verdict(artist_style=1.0, evasion=1.0)) == 0.0
-    assert risk(a_verdict(real_person=0.4)) > 0.3
+
+
+def test_risk_of_a_name_depends_on_whether_it_is_stopped():
+    noted = a_verdict(real_person=0.55)
+    held = replace(noted, action=Action.HOLD, findings=(a_finding(category=Category.REAL_PERSON),))
+    assert 0.0 < risk(noted) < 0.1
+    assert risk(held) > 0.5
 
 
 @given(st.dictionaries(st.sampled_from(list(Category)), st.floats(0, 1)))

@@ -64,6 +64,16 @@ def test_stars_for_letters_become_a_pattern():
     assert masked.offset == 2
 
 
+@pytest.mark.parametrize(("text", "pattern"), [("a *orble here", ".orble"), ("a zorbl* here", "zorbl.")])
+def test_the_first_or_last_letter_may_be_hidden(text, pattern):
+    assert [masked.pattern for masked in normalize(text).masked] == [pattern]
+
+
+@pytest.mark.parametrize("text", ["a *red* apple", "a red* apple", "*apple", "* apple", "2*3", "a**"])
+def test_stress_and_footnotes_hide_no_letter(text):
+    assert normalize(text).masked == ()
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -79,6 +79,11 @@ def test_a_whole_sentence_pulled_apart_is_searched_without_boundaries(text):
     assert hits(a_list("man"), "a w o m a n") == []
 
 
+@pytest.mark.parametrize("text", ["a *orble", "a z*rble", "a zorbl*"])
+def test_any_single_letter_may_be_masked(text):
+    assert hits(a_list("zorble", "quibble"), text) == ["zorble"]
+
+
 def test_an_empty_list_finds_nothing():
     assert hits(TermList([]), "zorble") == []
 

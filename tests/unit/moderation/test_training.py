@@ -92,14 +92,14 @@ def test_contradicting_labels_drop_the_text():
 
 
 def test_styled_copies_depend_on_the_text_alone():
-    tails = ["a cat, on a mat, oil painting, detailed, 8k", "no tail"]
+    tails = ["oil painting, detailed, 8k", ""]
     one = styled([an_example("zorble."), an_example("fnord")], tails, count=2)
     assert {e.text for e in one} == {
         "zorble, oil painting, detailed, 8k",
         "fnord, oil painting, detailed, 8k",
     }
     assert styled([an_example("fnord")], tails, count=1)[0] in one
-    assert styled([an_example("fnord")], ["no tail"], count=1) == []
+    assert styled([an_example("fnord")], [""], count=1) == []
 
 
 def test_the_head_learns_categories_and_calibrates():

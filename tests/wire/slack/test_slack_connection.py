@@ -189,7 +189,7 @@ async def test_a_changed_default_of_the_sdk_redirects_too(workspace, brain, monk
 def test_the_manifest_names_what_the_code_listens_to(manifest):
     commands = {one["command"] for one in manifest["features"]["slash_commands"]}
     assert commands == {"/imagine", "/verso"}
-    assert [one["callback_id"] for one in manifest["features"]["shortcuts"]] == ["who_made"]
+    assert [one["callback_id"] for one in manifest["features"]["shortcuts"]] == ["who_made", "describe"]
     events = set(manifest["settings"]["event_subscriptions"]["bot_events"])
     assert events == {"app_home_opened", "app_uninstalled", "tokens_revoked"}
     assert manifest["settings"]["socket_mode_enabled"]

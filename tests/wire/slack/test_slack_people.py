@@ -11,6 +11,7 @@ from bot.conversation import (
     AskCommand,
     Button,
     ButtonCommand,
+    DescribeCommand,
     Reply,
     ReviewCommand,
     WhoMadeCommand,
@@ -226,6 +227,9 @@ async def test_who_made_this_downloads_the_upload(workspace, posted, brain, ann,
     (command,) = brain.commands
     assert isinstance(command, WhoMadeCommand)
     assert command.image == finished.images[0].data
+    await slack.send(slack.shortcut(message, **ann) | {"callback_id": "describe"})
+    await workspace.until(lambda: len(brain.commands) == 2)
+    assert brain.commands[1] == DescribeCommand(origin=brain.commands[1].origin, image=command.image)
 
 
 FILE = {"id": "F1", "mimetype": "image/png"}

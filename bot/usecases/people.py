@@ -1,0 +1,82 @@
+"""Where a member stands with moderation: strikes, pauses, and moderators who set or end one by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from attribution.vault import Vault
+from bot.conversation import Origin
+from bot.errors import NotFoundError
+from bot.usecases.request import subject_of
+from bot.usecases.review import NotModerator
+from generation.queue import JobQueue
+from moderation.strikes import Standing, Strikes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stands:
+    """A member's standing in their workspace."""
+
+    name: str
+    user_id: str
+    standing: Standing
+    changed: bool = True  # False: there was no pause to end
+
+
+class People:
+    """Moderators' view of one member."""
+
+    def __init__(self, *, vault: Vault, strikes: Strikes, queue: JobQueue) -> None:
+        self._vault, self._strikes, self._queue = vault, strikes, queue
+
+    async def standing(self, origin: Origin, user_id: str) -> Stands | NotModerator:
+        """Live strikes and a running pause.
+
+        Raises:
+            NotFoundError: nobody of this id has been here.
+        """
+        if not origin.is_moderator:
+            return NotModerator()
+        subject = await self._subject(origin, user_id)
+        return await self._stands(subject, origin.workspace_id, user_id)
+
+    async def pause(self, origin: Origin, user_id: str) -> Stands | NotModerator:
+        """Let a member pause at once, for as long as their history calls for; what waits is cancelled.
+
+        Raises:
+            NotFoundError: nobody of this id has been here.
+        """
+        if not origin.is_moderator:
+            return NotModerator()
+        subject = await self._subject(origin, user_id)
+        actor = await subject_of(self._vault, origin)
+        await self._strikes.time_out(subject, origin.workspace_id, actor=actor)
+        await self._queue.cancel_user(subject)
+        return await self._stands(subject, origin.workspace_id, user_id)
+
+    async def unpause(self, origin: Origin, user_id: str) -> Stands | NotModerator:
+        """End a member's pause; strikes stay and fade.
+
+        Raises:
+            NotFoundError: nobody of this id has been here.
+        """
+        if not origin.is_moderator:
+            return NotModerator()
+        subject = await self._subject(origin, user_id)
+        changed = await self._strikes.lift(subject, origin.workspace_id)
+        return await self._stands(subject, origin.workspace_id, user_id, changed=changed)
+
+    async def _subject(self, origin: Origin, user_id: str) -> str:
+        subject = await self._vault.find(origin.platform, origin.workspace_id, user_id)
+        if subject is None:
+            raise NotFoundError("person", user_id)
+        return subject
+
+    async def _stands(self, subject: str, workspace_id: str, user_id: str, *, changed: bool = True) -> Stands:
+        identity = await self._vault.identity(subject)
+        return Stands(
+            name=identity.name or "a member",
+            user_id=user_id,
+            standing=await self._strikes.standing(subject, workspace_id),
+            changed=changed,
+        )

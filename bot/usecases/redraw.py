@@ -1,0 +1,148 @@
+"""Replaying evidence: the recorded request of a bundle drawn once more, and its pixels compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from attribution.errors import EvidenceError
+from attribution.standalone.verify import read_container
+from attribution.verify import verify_bundle
+from bot.errors import UsageError
+from generation.catalog import Catalog
+from generation.engine import Engine
+from generation.errors import UnknownModelError
+from generation.job import ImageRequest
+
+_KEYS = ("revision", "weights_sha256")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """What a bundle says about how its image was drawn."""
+
+    image_id: str
+    index: int  # 0-based place in the job
+    request: ImageRequest
+    pixels_sha256: str  # hex, of the drawn RGB before any mark
+    profile: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redrawn:
+    """How the second drawing compares with the recorded one."""
+
+    image_id: str
+    recorded_sha256: str
+    drawn_sha256: str
+    differences: tuple[str, ...]  # facts of the profile that are not as they were, e.g. "machine.threads"
+
+    @property
+    def same(self) -> bool:
+        """Whether the pixels are equal, bit for bit."""
+        return self.recorded_sha256 == self.drawn_sha256
+
+
+def read_recorded(bundle: bytes, *, trust: str | None = None) -> Recorded:
+    """Read what is to be drawn from a bundle that holds.
+
+    Raises:
+        BundleError, EvidenceError: the bundle does not hold, or lacks what a replay needs.
+    """
+    checklist = verify_bundle(bundle, trust)
+    if not checklist.ok:
+        failed = next(step for step in checklist.steps if not step.ok)
+        raise EvidenceError(f"the bundle does not hold: {failed.title}: {failed.detail}")
+    members, _ = read_container(bundle)
+    try:
+        fields = json.loads(members["commitments.json"])["fields"]
+        profile = json.loads(members["profile.json"])
+        public = json.loads(members["record.json"])["entry"]["public"]
+        steps = json.loads(members["lineage.json"])["steps"]
+        asked = _asked(steps, str(public["job_id"]))
+        if profile.get("source") or asked.get("source") or asked.get("upscale"):
+            raise EvidenceError("it was made from another picture, which this bundle does not hold")
+        strength = profile.get("strength")
+        request = ImageRequest(
+            prompt=str(fields["prompt"]),
+            negative_prompt=str(fields.get("negative_prompt", "")),
+            model_id=str(profile["model_id"]),
+            width=int(profile["width"]),
+            height=int(profile["height"]),
+            seed=int(asked["seed"]),
+            count=int(asked.get("count", "1")),
+            num_inference_steps=int(profile["num_inference_steps"]),
+            guidance_scale=float(profile["guidance_scale"]),
+            strength=None if strength is None else float(strength),
+        )
+        return Recorded(
+            image_id=str(public["image_id"]),
+            index=int(public["index"]),
+            request=request,
+            pixels_sha256=str(fields["pixels_sha256"]),
+            profile=profile,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise EvidenceError(f"the bundle lacks what a replay needs ({error})") from error
+
+
+def check_model(catalog: Catalog, recorded: Recorded) -> None:
+    """Refuse to replay with another model than the recorded one.
+
+    Raises:
+        UsageError: the catalog has no such model, or another revision or other weights of it.
+    """
+    try:
+        card = catalog.get(recorded.request.model_id)
+    except UnknownModelError:
+        raise UsageError(
+            f"The image was drawn by {recorded.request.model_id!r}, which is not in the catalog here.",
+            field="replay",
+        ) from None
+    here: Mapping[str, object] = {"revision": card.revision, "weights_sha256": card.weights_sha256}
+    other = [name for name in _KEYS if here[name] != recorded.profile.get(name)]
+    if other:
+        raise UsageError(
+            f"{card.id} is here in another state than the recorded one: {', '.join(other)} differ.",
+            field="replay",
+        )
+
+
+async def redraw(engine: Engine, recorded: Recorded) -> Redrawn:
+    """Draw the whole job again and compare the image's pixels.
+
+    Raises:
+        GenerationError: it cannot be drawn.
+    """
+    images = await engine.generate(recorded.request)
+    image = next(one for one in images if one.index == recorded.index)
+    return Redrawn(
+        image_id=recorded.image_id,
+        recorded_sha256=recorded.pixels_sha256,
+        drawn_sha256=str(image.profile["pixels_sha256"]),
+        differences=tuple(differences(recorded.profile, image.profile)),
+    )
+
+
+def differences(one: object, other: object, name: str = "") -> Sequence[str]:
+    """Dotted names of the facts that two profiles state differently."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        found: list[str] = []
+        for key in sorted({*one, *other}):
+            found += differences(one.get(key), other.get(key), f"{name}.{key}" if name else str(key))
+        return found
+    plain = json.loads(json.dumps([one, other], default=str))
+    return [] if plain[0] == plain[1] else [name]
+
+
+def _asked(steps: Sequence[Mapping[str, object]], job_id: str) -> Mapping[str, str]:
+    """The opened parameters of the accepted job."""
+    for step in steps:
+        entry, opening = step.get("entry"), step.get("opening")
+        if not isinstance(entry, Mapping) or not isinstance(opening, Mapping):
+            continue
+        if entry.get("kind") == "job_accepted" and entry["public"].get("job_id") == job_id:
+            fields = opening.get("fields")
+            return fields if isinstance(fields, Mapping) else {}
+    raise EvidenceError("the bundle does not open the parameters of the job")

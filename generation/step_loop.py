@@ -1,0 +1,266 @@
+"""The step loop: schedule, run, settle. One tick advances one batch of pictures by one denoising step.
+
+It has no thread and no clock of its own: `engine` drives it on a thread, the benchmark on a virtual clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, InvalidStateError
+
+from generation.batching import PREVIEW_STEPS, Flight, Mode, next_batch
+from generation.deficit import DeficitRoundRobin
+from generation.errors import GenerationError, JobCancelledError, OutOfMemoryError
+from generation.fairness import cost_of
+from generation.families.base import Decoded, InFlight
+from generation.job import GeneratedImage
+from generation.models import ModelShelf
+from generation.pictures import decode_mask, decode_source, to_png
+from generation.profile import Fact, Machine, profile_of
+from generation.self_test import same_in_the_mix
+from generation.tickets import Ticket, as_generation_error
+
+_log = logging.getLogger(__name__)
+
+_PREVIEW_EVERY = 4  # steps, after the first preview
+_FIRST_STEP_S = 0.5  # a guess until a step of the model has been measured
+_IN_FLIGHT = 32  # pictures: their latents and embeddings are small, but not nothing
+
+Rows = Callable[[str, int, int], int]
+"""(model id, width, height) -> rows of a forward; 1: exact mode."""
+
+
+class StepLoop:
+    """The requests of one device. Used by one thread."""
+
+    def __init__(
+        self,
+        shelf: ModelShelf,
+        machine: Machine,
+        *,
+        rows: Rows,
+        clock: Callable[[], float] = time.monotonic,
+        decoder: Executor | None = None,
+        on_decoded: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Set up.
+
+        Args:
+            shelf: the models.
+            machine: what the profiles say about the device.
+            rows: the measured knee; more than 1 is bucket mode.
+            clock: in seconds.
+            decoder: where finished pictures are decoded, so that the others need not wait; None: in the tick.
+            on_decoded: called from that thread when `collect` has something to take.
+        """
+        self._shelf = shelf
+        self._machine = machine
+        self._rows = rows
+        self._clock = clock
+        self._decoder = decoder
+        self._on_decoded = on_decoded
+        self._waiting: DeficitRoundRobin[Ticket] = DeficitRoundRobin()
+        self._tickets: list[Ticket] = []
+        self._decoding: dict[Future[GeneratedImage], tuple[Ticket, int]] = {}
+        self._step_s: dict[str, float] = {}  # model id -> measured duration of one step of one picture
+        self._caps: dict[tuple[str, int, int], int] = {}  # (model id, width, height) -> rows of a forward
+
+    @property
+    def tickets(self) -> tuple[Ticket, ...]:
+        """All requests in hand."""
+        return (*self._tickets, *self._waiting)
+
+    @property
+    def steps_left(self) -> bool:
+        """Whether a tick would advance or admit anything; else there are only pictures being decoded."""
+        return bool(len(self._waiting)) or any(
+            row.step < row.steps for ticket in self._tickets for row in ticket.rows
+        )
+
+    def add(self, ticket: Ticket) -> None:
+        """Take a request; it enters in its user's turn."""
+        self._waiting.put(ticket.user, ticket, cost=cost_of(ticket.request))
+
+    def tick(self) -> None:
+        """Drop whom nobody wants, let others in, advance one batch, settle whoever is done."""
+        for ticket in [ticket for ticket in self.tickets if ticket.unwanted()]:
+            self.fail(ticket, JobCancelledError("the job was cancelled"))
+        self._admit()
+        batch = self._schedule()
+        if batch:
+            self._advance(batch)
+        for ticket in list(self._tickets):
+            self._guarded(ticket, self._settle)
+        self.collect()
+
+    def fail(self, ticket: Ticket, error: BaseException) -> None:
+        """End one request."""
+        self._waiting.remove(ticket)
+        if ticket in self._tickets:
+            self._tickets.remove(ticket)
+        ticket.end(error)
+
+    def fail_all(self, error: GenerationError) -> None:
+        """End all."""
+        for ticket in self.tickets:
+            self.fail(ticket, error)
+
+    # --- schedule ---
+
+    def _admit(self) -> None:
+        while len(self._waiting) and sum(len(ticket.rows) for ticket in self._tickets) < _IN_FLIGHT:
+            ticket = self._waiting.pop()
+            if ticket is not None:
+                self._tickets.append(ticket)
+                self._guarded(ticket, self._start)
+
+    def _start(self, ticket: Ticket) -> None:
+        """Prepare the pictures, from the first step on."""
+        source = None if ticket.source is None else decode_source(ticket.source)
+        masked = {}  # only models that in-paint take a mask, and `check` has kept it from the others
+        if source is not None and ticket.mask is not None:
+            masked["mask"] = decode_mask(ticket.mask, source)
+        ticket.model = self._shelf.get(
+            ticket.card, in_use=lambda model: any(other.model is model for other in self._tickets)
+        )
+        ticket.bucket = self._bucket(ticket)
+        ticket.rows = [
+            ticket.loaded.prepare(ticket.request, index=index, source=source, **masked)
+            for index in range(ticket.request.count)
+        ]
+
+    def _bucket(self, ticket: Ticket) -> int:
+        """Rows of each forward of this request, chosen now and never changed while it runs."""
+        request = ticket.request
+        place = (ticket.card.id, request.width, request.height)
+        if place not in self._caps:
+            wanted = 1 if request.upscale else self._rows(*place)
+            if wanted > 1 and not same_in_the_mix(ticket.loaded, request, rows=wanted):
+                _log.warning("model %s draws others in the mix than alone: one at a time", ticket.card.id)
+                wanted = 1
+            self._caps[place] = max(1, wanted)
+        return self._caps[place]
+
+    def _schedule(self) -> list[tuple[Ticket, InFlight]]:
+        places: list[tuple[Ticket, InFlight]] = [
+            (ticket, row) for ticket in self._tickets for row in ticket.rows if row.step < row.steps
+        ]
+        flights = [
+            Flight(
+                id=number,
+                key=(ticket.card.id, ticket.bucket, ticket.loaded.compatibility(row)),
+                arrival=ticket.arrival,
+                step=row.step,
+                steps=row.steps,
+                step_s=self._step_s.get(ticket.card.id, _FIRST_STEP_S),
+                rows=ticket.bucket,
+            )
+            for number, (ticket, row) in enumerate(places)
+        ]
+        return [places[flight.id] for flight in next_batch(flights)]
+
+    # --- run ---
+
+    def _advance(self, batch: Sequence[tuple[Ticket, InFlight]]) -> None:
+        tickets = list(dict.fromkeys(ticket for ticket, _ in batch))
+        lead, started = tickets[0], self._clock()
+        try:
+            lead.loaded.denoise([row for _, row in batch], pad_to=lead.bucket if lead.bucket > 1 else None)
+        except Exception as error:  # noqa: BLE001 - these requests must not end the others
+            known = as_generation_error(error)
+            if isinstance(known, OutOfMemoryError) and lead.bucket > 1:
+                self._shrink(lead)
+                return
+            for ticket in tickets:
+                self.fail(ticket, known)
+            return
+        took = (self._clock() - started) / len(batch)
+        self._step_s[lead.card.id] = 0.5 * (self._step_s.get(lead.card.id, took) + took)
+        for ticket, row in batch:
+            self._guarded(ticket, functools.partial(self._report, row))
+
+    def _shrink(self, lead: Ticket) -> None:
+        """Halve the rows after memory ran out; whoever ran with more starts anew: other rows, other bits."""
+        place = (lead.card.id, lead.request.width, lead.request.height)
+        self._caps[place] = lead.bucket // 2
+        _log.warning("model %s: out of memory; now %d rows in a forward", lead.card.id, self._caps[place])
+        for ticket in list(self._tickets):
+            if (ticket.card.id, ticket.request.width, ticket.request.height) == place and ticket.rows:
+                ticket.rows, ticket.pictures = [], {}
+                self._guarded(ticket, self._start)
+
+    def _report(self, row: InFlight, ticket: Ticket) -> None:
+        if ticket.on_progress is None:
+            return
+        due = row.step == PREVIEW_STEPS or row.step % _PREVIEW_EVERY == 0
+        preview = ticket.loaded.preview(row) if due and row.step < row.steps else None
+        ticket.on_progress(ticket.done, ticket.steps, None if preview is None else to_png(preview))
+
+    # --- settle ---
+
+    def _settle(self, ticket: Ticket) -> None:
+        """Have the pictures decoded whose last step is done."""
+        for index, row in enumerate(ticket.rows):
+            started = index in ticket.pictures or (ticket, index) in self._decoding.values()
+            if row.step < row.steps or started:
+                continue
+            facts, rows = ticket.loaded.facts(row), ticket.bucket
+            future: Future[GeneratedImage] = Future()
+            if self._decoder is None:
+                future.set_result(self._finished(ticket, index, row, facts, rows))
+            else:
+                future = self._decoder.submit(self._finished, ticket, index, row, facts, rows)
+                future.add_done_callback(lambda _: self._on_decoded())
+            self._decoding[future] = (ticket, index)
+
+    def collect(self) -> None:
+        """Take the decoded pictures; after its last one a request is over."""
+        for future in [future for future in self._decoding if future.done()]:
+            ticket, index = self._decoding.pop(future)
+            if error := future.exception():
+                self.fail(ticket, error)
+            elif ticket in self._tickets:
+                ticket.pictures[index] = future.result()
+                if len(ticket.pictures) == ticket.request.count:
+                    self._tickets.remove(ticket)
+                    pictures = tuple(ticket.pictures[place] for place in sorted(ticket.pictures))
+                    with contextlib.suppress(InvalidStateError):  # whoever waited has just gone away
+                        ticket.outcome.set_result(pictures)
+
+    def _finished(
+        self, ticket: Ticket, index: int, row: InFlight, facts: Mapping[str, Fact], rows: int
+    ) -> GeneratedImage:
+        """Decode one picture; on the decoder's thread if there is one."""
+        decoded: Decoded = ticket.loaded.decode(row)
+        height, width, _ = decoded.pixels.shape
+        mode: Mode = "bucket" if rows > 1 else "exact"
+        profile = profile_of(
+            ticket.card,
+            ticket.request,
+            index=index,
+            machine=self._machine,
+            mode=mode,
+            rows=rows,
+            facts=facts,
+            pixels=decoded.pixels,
+        )
+        return GeneratedImage(
+            index=index,
+            png=to_png(decoded.pixels),
+            seed=ticket.request.seed + index,
+            width=width,
+            height=height,
+            credits=decoded.credits,
+            note=decoded.note,
+            profile=profile.to_json(),
+        )
+
+    def _guarded(self, ticket: Ticket, act: Callable[[Ticket], None]) -> None:
+        try:
+            act(ticket)
+        except Exception as error:  # noqa: BLE001 - one request must not end the others
+            self.fail(ticket, error)
