@@ -1,9 +1,9 @@
 """Finds a picture again by parts of it: the key points that it shares with one that was released.
 
-Key points and their 256-bit descriptions are ORB (Rublee et al., 2011). Descriptions are looked up by multi-index
-hashing: several tables, each by other bits of them (after Norouzi, Punjani and Fleet, 2012), so that a few differing
-bits do not hide a point. What the tables bring up is compared in full, and pictures with many points in common
-have to agree on one placement.
+Key points and their 256-bit descriptions are ORB (Rublee et al., 2011). Descriptions are looked up by
+multi-index hashing: several tables, each by other bits of them (after Norouzi, Punjani and Fleet, 2012), so
+that a few differing bits do not hide a point. What the tables bring up is compared in full, and pictures with
+many points in common have to agree on one placement.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class KeyPoints:
 
     @classmethod
     def of(cls, pixels: Pixels, *, count: int = STORED) -> Self:
-        """The best key points of (H, W, 3) 8-bit sRGB pixels, from all over it; a flat picture has few or none."""
+        """The best key points of (H, W, 3) 8-bit sRGB pixels, from all over; a flat one has few."""
         import cv2  # noqa: PLC0415 - 60 MB that only pictures need
 
         gray = luma(pixels)
@@ -56,7 +56,7 @@ class KeyPoints:
             gray = np.asarray(cv2.resize(gray, size, interpolation=how), dtype=np.float32)
         detector = cv2.ORB.create(nfeatures=max(ASKED, count), fastThreshold=6)
         found, looks = detector.detectAndCompute(np.clip(gray, 0, 255).astype(np.uint8), None)
-        if looks is None:
+        if not found:
             return cls(places=np.zeros((0, 2), np.float32), looks=np.zeros((0, 32), np.uint8))
         places = np.array([point.pt for point in found], dtype=np.float32).reshape(-1, 2)
         chosen = _spread(places, np.array([point.response for point in found]), gray.shape)[:count]
@@ -208,7 +208,7 @@ class _Segment:
         return True
 
     def search(self, query: KeyPoints, least: int) -> list[_Pairs]:
-        """Pictures with at least `least` near points, each with the places in the query and in the picture."""
+        """Pictures with at least `least` near points, each with their places in both."""
         bits = (self.starts.shape[1] - 1).bit_length() - 1
         asked, rows = [], []
         for table, buckets in enumerate(_buckets(query.looks, bits)):
@@ -250,10 +250,7 @@ def _agreeing(ours: npt.NDArray[np.float32], theirs: npt.NDArray[np.float32]) ->
     placed, inliers = cv2.estimateAffinePartial2D(
         ours, theirs, method=cv2.RANSAC, ransacReprojThreshold=_OFF_PX, maxIters=500
     )
-    if placed is None or inliers is None:
-        return 0
-    area = abs(float(np.linalg.det(placed[:, :2])))
-    if not _AREA[0] <= area <= _AREA[1]:
+    if placed is None or not _AREA[0] <= abs(float(np.linalg.det(placed[:, :2]))) <= _AREA[1]:
         return 0
     # Points that lie (nearly) on one another count once: a drawing repeats itself.
     inside = theirs[inliers.ravel() > 0]

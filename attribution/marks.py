@@ -1,15 +1,16 @@
 """The keyed, invisible mark of a posted copy, and the test whether a found picture carries it.
 
 Equal pixels look the same whoever asked for them; only a mark tells two copies of them apart. It is spread
-spectrum with informed detection (Cox, Miller and Bloom, "Digital Watermarking", 2002): a pattern of signs that
-only the operator's key gives is spread over the low and middle frequencies of the luma, stronger where the
-picture is busy. The unmarked original is kept, so a found picture is laid on it and only their difference is
-examined.
+spectrum with informed detection (Cox, Miller and Bloom, "Digital Watermarking", 2002): a pattern of signs
+that only the operator's key gives is spread over the low and middle frequencies of the luma, stronger where
+the picture is busy. The unmarked original is kept, so a found picture is laid on it and only their difference
+is examined.
 
-The bound. Let x be the weighted coefficients of the difference. For a mark that is not in the picture its signs
-are independent of x and as good as fair coins, so by Hoeffding's inequality the score, the sum of signs times x
-over the length of x, reaches t with probability at most exp(-t^2 / 2), whatever the picture. The signs come from
-SHAKE-256 under a secret key, so the only assumption is that nobody without the key can tell them from coins.
+The bound. Let x be the weighted coefficients of the difference. For a mark that is not in the picture its
+signs are independent of x and as good as fair coins, so by Hoeffding's inequality the score, the sum of signs
+times x over the length of x, reaches t with probability at most exp(-t^2 / 2), whatever the picture. The
+signs come from SHAKE-256 under a secret key, so the only assumption is that nobody without the key can tell
+them from coins.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _BUSY_LEVELS = 6.0  # of local contrast at which the mark is at full strength
 _SMALL, _SMALL_GAIN = 256, 1.6  # a picture of fewer pixels a side has room for less, so it is marked louder
 _ROUND = 32  # bins of frequencies that are weighted alike
 _ID_BYTES = 8
+_LEAST_CHANCE = 2.0 ** (-8 * _ID_BYTES)  # that two ids are the same: no smaller bound would be honest
 
 Luma = npt.NDArray[np.float32]
 
@@ -85,7 +87,8 @@ class Evidence:
 
 def chance(score: float, *, copies: int = 1) -> float:
     """Bound of the probability that any of so many absent marks scores this much."""
-    return min(1.0, copies * math.exp(-(max(score, 0.0) ** 2) / 2))
+    one = max(math.exp(-(max(score, 0.0) ** 2) / 2), _LEAST_CHANCE)
+    return min(1.0, copies * one)
 
 
 def embed(pixels: Pixels, signs: npt.NDArray[np.float32]) -> Pixels:
@@ -98,13 +101,12 @@ def embed(pixels: Pixels, signs: npt.NDArray[np.float32]) -> Pixels:
     pattern = _pattern(signs) * strength(canonical(pixels))
     height, width = pixels.shape[:2]
     how = cv2.INTER_AREA if min(height, width) < SIDE else cv2.INTER_CUBIC
-    change = cv2.resize(pattern, (width, height), interpolation=how)
+    change = np.asarray(cv2.resize(pattern, (width, height), interpolation=how), dtype=np.float32)
     if min(height, width) <= _SMALL:
-        change *= _SMALL_GAIN
+        change = change * np.float32(_SMALL_GAIN)
     rms = float(np.sqrt(np.mean(np.square(change))))
-    change *= min(1.0, 255 / 10 ** (PSNR_DB / 20) / max(rms, 1e-6))
-    marked = pixels + change[:, :, None]
-    return np.clip(np.rint(marked), 0, 255).astype(np.uint8)
+    change = change * np.float32(min(1.0, 255 / 10 ** (PSNR_DB / 20) / max(rms, 1e-6)))
+    return np.asarray(np.clip(np.rint(pixels + change[:, :, None]), 0, 255), dtype=np.uint8)
 
 
 def canonical(pixels: Pixels) -> Luma:

@@ -1,8 +1,8 @@
 """Lays a found picture on an original: where does each of its pixels belong, and does it really show it?
 
-Key points (ORB; Rublee et al., 2011) give the rough placement, also of cut, turned, scaled and framed pictures;
-maximizing the enhanced correlation (ECC; Evangelidis and Psarakis, 2008) then makes it exact to a small part of a
-pixel, which a spread-spectrum mark needs.
+Key points (ORB; Rublee et al., 2011) give the rough placement, also of cut, turned, scaled and framed
+pictures; maximizing the enhanced correlation (ECC; Evangelidis and Psarakis, 2008) then makes it exact to a
+small part of a pixel, which a spread-spectrum mark needs.
 """
 
 from __future__ import annotations
@@ -103,11 +103,10 @@ def _by_points(found: Luma, original: Luma, aspect: float) -> tuple[Placement, i
     placed, inliers = cv2.estimateAffinePartial2D(
         source, target, method=cv2.RANSAC, ransacReprojThreshold=_OFF_PX, maxIters=1000
     )
-    if placed is None or inliers is None:
+    if placed is None or not _AREA[0] <= abs(float(np.linalg.det(placed[:, :2]))) <= _AREA[1]:
         return None
     agreeing = int(inliers.sum())
-    area = abs(float(np.linalg.det(placed[:, :2])))
-    if agreeing < _LEAST or not _AREA[0] <= area <= _AREA[1]:
+    if agreeing < _LEAST:
         return None
     shrink = np.diag([scale, scale, 1.0])
     stretch = np.diag([SIDE / size[0], SIDE / size[1]])
@@ -126,12 +125,12 @@ def _refined(found: Luma, original: Luma, placement: Placement, agreeing: int) -
         step = np.eye(2, 3, dtype=np.float32)
         rules = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 1e-5)
         try:
-            _, step = cv2.findTransformECC(
+            _, moved = cv2.findTransformECC(
                 original, laid, step, cv2.MOTION_AFFINE, rules, (valid > 0.5).astype(np.uint8), 5
             )
         except cv2.error:  # a flat picture, or one that does not fit: the rough placement has to do
             break
-        whole = np.vstack([np.asarray(step, dtype=np.float64), [0, 0, 1]])
+        whole = np.vstack([np.asarray(moved, dtype=np.float64), [0, 0, 1]])
         exact = np.asarray((np.linalg.inv(whole) @ np.vstack([exact, [0, 0, 1]]))[:2])
     laid, valid = _laid(found, exact)
     inside = valid > 0.5
@@ -155,7 +154,8 @@ def _laid(found: Luma, placement: Placement) -> tuple[Luma, Luma]:
 
     area = abs(float(np.linalg.det(placement[:, :2])))
     if 0 < area < 0.7:  # smooth before sampling more coarsely
-        found = cv2.GaussianBlur(found, (0, 0), 0.45 * np.sqrt(1 / area - 0.5))
+        blur = float(0.45 * np.sqrt(1 / area - 0.5))
+        found = np.asarray(cv2.GaussianBlur(found, (0, 0), blur), dtype=np.float32)
     laid = cv2.warpAffine(found, placement, (SIDE, SIDE), flags=cv2.INTER_CUBIC)
     shown = cv2.warpAffine(np.ones_like(found), placement, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
     inside = cv2.erode(

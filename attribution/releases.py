@@ -44,6 +44,8 @@ class ReleaseDraft:
     pixels_sha256: str  # hex, of the drawn RGB before any mark
     posted_pixels_sha256: str  # hex, of the RGB in the signed PNG
     pdq: PdqHash | None  # of the posted pixels
+    mark_id: str | None = None  # of the mark in the posted pixels
+    keypoints: bytes = field(default=b"", repr=False)  # of the posted pixels, see `KeyPoints.to_bytes`
     width: int
     height: int
     model_id: str
@@ -244,6 +246,8 @@ class Releases:
             "pixels_sha256": draft.pixels_sha256,
             "pdq": draft.pdq.hex if draft.pdq else None,
             "pdq_quality": draft.pdq.quality if draft.pdq else 0,
+            "mark_id": draft.mark_id,
+            "keypoints": draft.keypoints or None,
             "width": draft.width,
             "height": draft.height,
             "model_id": draft.model_id,
@@ -338,6 +342,8 @@ async def blank(connection: AsyncConnection, which: ColumnElement[bool], *, now_
             pixels_sha256="",
             pdq=None,
             pdq_quality=0,
+            mark_id=None,
+            keypoints=None,
             sealed=b"",
             posted=None,
             deleted_ms=func.coalesce(releases.c.deleted_ms, now_ms),
@@ -386,6 +392,7 @@ def _private(draft: ReleaseDraft, texts: Mapping[str, bytes]) -> dict[str, str]:
         "num_inference_steps": str(draft.num_inference_steps),
         "guidance_scale": repr(float(draft.guidance_scale)),
         "sidecar_sha256": _digest(draft.sidecar),
+        **({"mark_id": draft.mark_id} if draft.mark_id else {}),
         **{f"{name}_sha256": _digest(text) for name, text in texts.items()},
     }
 

@@ -142,6 +142,8 @@ releases = Table(
     Column("pixels_sha256", String(64), nullable=False),  # of the unmarked RGB
     Column("pdq", String(64)),
     Column("pdq_quality", Integer, nullable=False),
+    Column("mark_id", String(40)),  # of the invisible mark in the posted copy; committed to by the leaf
+    Column("keypoints", LargeBinary),  # to find parts of it by
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("model_id", String(100), nullable=False),

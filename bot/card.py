@@ -12,6 +12,7 @@ from generation.catalog import ModelCard
 from generation.job import Credit
 
 MAX_CREDITS = 4  # named on the card; the record has them all
+ENLARGER = "Real-ESRGAN animevideov3 (BSD-3-Clause)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,12 +28,20 @@ class DrawnImage:
     rank: int | None = None  # by similarity among the job's pictures, 1: the best
 
 
-def card_fields(*, model: ModelCard, license_: License, images: Sequence[DrawnImage]) -> tuple[Field, ...]:
-    """The license card that goes with every picture."""
+def card_fields(
+    *, model: ModelCard, license_: License, images: Sequence[DrawnImage], upscaled: bool = False
+) -> tuple[Field, ...]:
+    """The license card that goes with every picture; `upscaled`: the request was to enlarge one."""
     fields = [
         Field(label="Model", value=f"{model.name} ({model.id}, revision {model.revision})"),
         Field(label="License", value=license_.name, url=license_.url),
+        *(
+            Field(label="LoRA", value=f"{lora.name}, weight {lora.weight:g} ({lora.license_id})")
+            for lora in model.loras
+        ),
     ]
+    if upscaled or model.family == "sticker":  # stickers are drawn small
+        fields.append(Field(label="Enlarged by", value=ENLARGER))
     if license_.notice:
         fields.append(Field(label="Notice", value=license_.notice))
     if license_.output:

@@ -24,8 +24,10 @@ from attribution.key_index import load_ledger_keys
 from attribution.key_service import service_of
 from attribution.keys import KeyRing, VaultKeys
 from attribution.ledger import Ledger
-from attribution.licenses import License, LicenseCatalog
+from attribution.licenses import LicenseCatalog
 from attribution.lookup import Lookup
+from attribution.mark_reader import MarkReader
+from attribution.marks import MarkKeys
 from attribution.publications import Publications
 from attribution.releases import Releases
 from attribution.timestamp import TimestampAuthority
@@ -33,6 +35,7 @@ from attribution.vault import Vault
 from bot.account_copy import names_of
 from bot.database import open_database
 from bot.errors import ConfigurationError
+from bot.gates import Gate
 from bot.handle import Conversation
 from bot.moderators import Moderators
 from bot.nearest import TrainingPictures
@@ -57,6 +60,7 @@ from bot.usecases.image_check import ImageCheck
 from bot.usecases.imagine import Imagine
 from bot.usecases.iterate import Iterate
 from bot.usecases.lookup import WhoMade
+from bot.usecases.originals import Originals
 from bot.usecases.people import People
 from bot.usecases.policies import Policies
 from bot.usecases.protect import Protect, fingerprint
@@ -163,17 +167,6 @@ def plans_of(settings: Settings) -> Plans:
         images_per_day=settings.quota.images_per_day, jobs_in_flight=settings.quota.jobs_in_flight
     )
     return Plans.load(settings.plans.path, default=everybody)
-
-
-def gate_of(settings: Settings) -> Callable[[License], str | None]:
-    """Tells why this operator may not use models under a license; None: it may."""
-    facts = settings.workspace
-    return lambda license_: license_.blocked_for(
-        commercial=facts.commercial,
-        territory=facts.territory,
-        revenue_usd=facts.revenue_usd,
-        monthly_users=facts.monthly_users,
-    )
 
 
 def channels_of(settings: Settings) -> dict[str, str]:
@@ -382,8 +375,9 @@ def _build(
         posts=posts,
         close_off=quarantine.words,
         standing=sources.standing,
-        gate=gate_of(settings),
+        gate=Gate(licenses, **dict(settings.workspace)),
     )
+    marks = MarkKeys({1: keys.mark_key})
     finisher = Finisher(
         queue=queue,
         blobs=blobs,
@@ -405,6 +399,7 @@ def _build(
         sources=sources,
         ranking=Ranking(catalog=catalog, scorer=scorers.of),
         ledger=ledger,
+        marks=marks,
         provider=settings.organisation,
         generator=f"Verso {VERSION}",
     )
@@ -453,7 +448,8 @@ def _build(
         queue=queue,
         blobs=blobs,
     )
-    lookup = Lookup(database, credentials=credentials, vault=vault)
+    reader = MarkReader(marks, Originals(queue=queue, blobs=blobs, vault=vault))
+    lookup = Lookup(database, credentials=credentials, vault=vault, reader=reader)
     credits_ = Credits(releases=releases, queue=queue, hidden=withheld.images)
     accounts = Accounts(
         engine=database,

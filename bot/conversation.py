@@ -158,8 +158,8 @@ ModerationStep = Literal[
 class ModerationCommand:
     """A moderator's step beside reviews: lists, take-downs, quarantine, figures, the policies in force.
 
-    `target` is the id that the step is about; of the step "protected" a word to look for; of history, strikes,
-    pause and unpause the platform's own id of a person.
+    `target` is the id that the step is about; of "protected" a word to look for; of history, strikes, pause
+    and unpause the platform's own id of a person.
     """
 
     origin: Origin

@@ -222,7 +222,9 @@ class Replies:
         ]
         return Reply(
             text="\n".join([prompt, *dict.fromkeys(notes)]),
-            fields=card_fields(model=model, license_=license_, images=images),
+            fields=card_fields(
+                model=model, license_=license_, images=images, upscaled=bool(job.request.upscale)
+            ),
             images=tuple(
                 ImageFile(
                     name=f"verso-{image.release.image_id}.png",

@@ -15,9 +15,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from attribution.errors import AttributionError
 from attribution.licenses import LicenseCatalog
 from bot.cli.output import Exit, console, print_json
-from bot.compose import catalog_of, gate_of, open_keys, policy_of
+from bot.compose import catalog_of, open_keys, policy_of
 from bot.database import open_database
 from bot.errors import BotError
+from bot.gates import Gate
 from bot.replies import sentence
 from bot.schema import migrate, revision_of
 from bot.serve import alive
@@ -119,9 +120,9 @@ async def _keys(settings: Settings) -> str:
 
 
 async def _models(settings: Settings) -> str:
-    licenses, gate, known = LicenseCatalog.load(), gate_of(settings), []
+    gate, known = Gate(LicenseCatalog.load(), **dict(settings.workspace)), []
     for card in catalog_of(settings):
-        closed = gate(licenses.get(card.license_id))
+        closed = gate(card)
         if weights_digest(card.folder, card.loras) != card.weights_sha256:
             raise ModelLoadError(card.id, "its files differ from its card: install it again")
         known.append(f"{card.id} (closed: {closed})" if closed else card.id)

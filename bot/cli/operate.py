@@ -16,14 +16,14 @@ from attribution.licenses import LicenseCatalog
 from bot.backup import backup, restore
 from bot.cli.doctor import doctor
 from bot.cli.output import console, errors, print_json, show_fields
-from bot.compose import catalog_of, gate_of, open_app
+from bot.compose import catalog_of, open_app
 from bot.conversation import Field
 from bot.database import open_database
+from bot.gates import Gate
 from bot.platforms.terminal import TerminalPlatform
 from bot.schema import migrate, revision_of
 from bot.serve import NO_TOKENS, serve
 from bot.settings import Settings, load_settings
-from generation.card import ModelCard
 
 models_app = typer.Typer(help="The catalog, with licenses.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -148,8 +148,8 @@ def restore_command(
 def list_models(as_json: AsJson = False) -> None:
     """The models, with family and license."""
     settings, licenses = load_settings(), LicenseCatalog.load()
-    catalog, gate = catalog_of(settings), gate_of(settings)
-    closed = {c.id: gate(licenses.get(c.license_id)) for c in catalog}
+    catalog, gate = catalog_of(settings), Gate(licenses, **dict(settings.workspace))
+    closed = {c.id: gate(c) for c in catalog}
     if as_json:
         print_json(
             [
@@ -174,15 +174,9 @@ def list_models(as_json: AsJson = False) -> None:
             Text(card.name),
             card.family,
             licenses.get(card.license_id).name,
-            Text(_usable(card, closed[card.id])),
+            Text(f"no: {closed[card.id]}" if closed[card.id] else "yes"),
         )
     console.print(table)
-
-
-def _usable(card: ModelCard, closed: str | None) -> str:
-    if not card.enabled:
-        return "no: not enabled in the catalog"
-    return f"no: {closed}" if closed else "yes"
 
 
 @models_app.command("show")

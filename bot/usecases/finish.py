@@ -15,8 +15,10 @@ from PIL import Image
 
 from attribution.credentials import Credentials, ManifestFacts, Reference, Signed
 from attribution.fingerprints import pdq
+from attribution.keypoints import KeyPoints
 from attribution.ledger import Ledger
 from attribution.licenses import License, LicenseCatalog
+from attribution.marks import MarkKeys, embed
 from attribution.merkle import leaf_hash
 from attribution.metadata import ImageFacts
 from attribution.metadata import write as write_metadata
@@ -37,6 +39,7 @@ from generation.queue import JobQueue
 from moderation.decisions import Decisions
 from moderation.types import Action, Verdict
 
+_SMALLEST = 1024  # bytes of a PNG that is not shrunk further
 SIGNATURE_ROOM = 64 * 1024  # bytes that metadata and credentials may add
 
 
@@ -59,6 +62,7 @@ class Finisher:
         sources: Sources,
         ranking: Ranking,
         ledger: Ledger,
+        marks: MarkKeys,
         provider: str,
         generator: str,
     ) -> None:
@@ -67,7 +71,7 @@ class Finisher:
         self._check, self._decisions = check, decisions
         self._catalog, self._licenses = catalog, licenses
         self._credentials, self._releases, self._imagine = credentials, releases, imagine
-        self._provider, self._generator = provider, generator
+        self._provider, self._generator, self._marks = provider, generator, marks
 
     async def finish(self, job: Job, origin: Origin) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
         """All of a job's pictures that may be shown, and the verdicts on those that may not."""
@@ -134,6 +138,20 @@ class Finisher:
         """Note the candidates that a grid has shown, in the ledger; a repeat changes nothing."""
         await record_shown(self._ledger, job, images)
 
+    def _marked(self, png: bytes, mark_id: str, limit: int) -> bytes:
+        """The copy that is posted, with its mark, small enough for the platform."""
+        signs = self._marks.signs(mark_id)
+        if signs is None:  # an id that was just made has a key
+            raise LookupError(mark_id)
+        while True:
+            buffer = io.BytesIO()
+            Image.fromarray(embed(pixels_of(png), signs)).save(buffer, "PNG")
+            marked = buffer.getvalue()
+            # A mark makes a drawing several times as large, so it is the marked file that has to fit.
+            if len(marked) <= limit or len(png) <= _SMALLEST:
+                return marked
+            png = fit(png, len(png) - 1)
+
     def license_of(self, model: ModelCard) -> License:
         """The license that a model's pictures go out under."""
         return self._licenses.get(model.license_id)
@@ -146,9 +164,9 @@ class Finisher:
         accepted_leaf = await self._imagine.ensure_job_accepted(job, model)
         image_id = image_id_of(job.id, stored.index)
         nearest = await self._check.nearest(job, stored, pixels_of(png))
-        png = await asyncio.to_thread(fit, png, origin.upload_limit - SIGNATURE_ROOM)
+        mark_id = self._marks.new_id()
+        png = await asyncio.to_thread(self._marked, png, mark_id, origin.upload_limit - SIGNATURE_ROOM)
         pixels = pixels_of(png)
-        # The invisible mark of the posted copy will be embedded here, before metadata and signature.
         signed = await asyncio.to_thread(
             self.stamp,
             job,
@@ -171,6 +189,8 @@ class Finisher:
                 pixels_sha256=stored.pixels_sha256,
                 posted_pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
                 pdq=await asyncio.to_thread(pdq, pixels),
+                mark_id=mark_id,
+                keypoints=(await asyncio.to_thread(KeyPoints.of, pixels)).to_bytes(),
                 width=pixels.shape[1],
                 height=pixels.shape[0],
                 model_id=model.id,

@@ -66,9 +66,9 @@ class Imagine:
         posts: Posts,
         close_off: Callable[[str], Awaitable[None]],
         standing: Callable[[Sequence[str], str | None], Awaitable[None]],
-        gate: Callable[[License], str | None],
+        gate: Callable[[ModelCard], str | None],
     ) -> None:
-        """`close_off` puts words into quarantine, `standing` is `Sources.standing`, `gate` of `compose`."""
+        """`close_off` puts words into quarantine, `standing` is `Sources.standing`, `gate` a `Gate`."""
         self._standing = standing
         self._catalog, self._licenses, self._acceptances = catalog, licenses, acceptances
         self._vault, self._ledger, self._quota = vault, ledger, quota
@@ -94,9 +94,8 @@ class Imagine:
         until = await self._strikes.timeout_until(subject, origin.workspace_id)
         if until is not None:
             return TimedOut(until_ms=until)
-        refusal = self._refusal(license_, model)
-        if refusal is not None:
-            return refusal
+        if (reason := self._gate(model)) is not None:
+            return ModelUnavailable(model=model, reason=reason)
         if await self._acceptances.of(subject, license_.id, license_.version) is None:
             if not command.accept_terms:
                 parked = await self._posts.park(command, subject=subject)
@@ -205,12 +204,6 @@ class Imagine:
             raise UsageError(f"The model draws these aspects: {known}.", field="aspect")
         seed = command.seed if command.seed is not None else secrets.randbelow(MAX_SEED - 4)
         return replace(command, prompt=prompt, negative_prompt=negative, seed=seed, model_id=model.id), model
-
-    def _refusal(self, license_: License, model: ModelCard) -> ModelUnavailable | None:
-        if not model.enabled:
-            return ModelUnavailable(model=model, reason="the operator has not enabled it")
-        reason = self._gate(license_)
-        return None if reason is None else ModelUnavailable(model=model, reason=reason)
 
     async def _repeated(self, job: Job, *, model: ModelCard, license_: License) -> Accepted:
         place = await self._queue.place(job.id)

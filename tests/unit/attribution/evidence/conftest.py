@@ -19,9 +19,12 @@ from attribution.credentials import Credentials, ManifestFacts, Reference, endor
 from attribution.evidence import EvidenceRoom
 from attribution.fingerprints import pdq
 from attribution.images import decode, encode_png, pixels_digest
+from attribution.keypoints import KeyPoints
 from attribution.ledger import Ledger
 from attribution.licenses import LicenseCatalog
 from attribution.lookup import Lookup
+from attribution.mark_reader import MarkReader
+from attribution.marks import MarkKeys, embed
 from attribution.merkle import leaf_hash
 from attribution.publications import Publications
 from attribution.record import EventKind
@@ -31,6 +34,7 @@ from attribution.vault import Vault
 
 LICENSE = LicenseCatalog.load().get("MIT")
 ORIGIN = "verso/0123456789abcdef"
+MARKS = MarkKeys({1: bytes(range(32))})
 START_MS = 1_790_000_000_000
 
 
@@ -83,6 +87,7 @@ class House:
     room: EvidenceRoom
     lookup: Lookup
     blobs: dict[str, bytes] = field(default_factory=dict)
+    originals: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
     ids: itertools.count = field(default_factory=lambda: itertools.count(1))
 
     async def person(self, name: str = "ada", *, accepts: bool = True) -> str:
@@ -107,8 +112,11 @@ class House:
             EventKind.JOB_ACCEPTED, subject=subject, public=public, private={"prompt": prompt, "seed": "7"}
         )
         height, width = pixels.shape[:2]
+        self.originals[job_id, index] = pixels
+        mark_id = MARKS.new_id() if changes.pop("marked", False) else None
+        copy = pixels if mark_id is None else embed(pixels, MARKS.signs(mark_id))
         png = metadata.write(
-            encode_png(pixels),
+            encode_png(copy),
             metadata.ImageFacts(
                 image_id=image_id,
                 created_ms=START_MS,
@@ -142,6 +150,8 @@ class House:
             "pixels_sha256": pixels_digest(pixels),
             "posted_pixels_sha256": pixels_digest(decode(signed.data)),
             "pdq": pdq(decode(signed.data)),
+            "mark_id": mark_id,
+            "keypoints": KeyPoints.of(copy).to_bytes() if mark_id else b"",
             "width": width,
             "height": height,
             "model_id": "sticker-v1",
@@ -208,8 +218,13 @@ def a_house(
         releases = Releases(engine, ledger=ledger, vault=vault, now_ms=lambda: START_MS)
         blobs: dict[str, bytes] = {}
 
+        originals: dict[tuple[str, int], np.ndarray] = {}
+
         async def get_blob(blob: str) -> bytes:
             return blobs[blob]
+
+        async def original(job_id: str, index: int) -> np.ndarray | None:
+            return originals.get((job_id, index))
 
         room = EvidenceRoom(
             engine,
@@ -229,8 +244,9 @@ def a_house(
             credentials=credentials,
             releases=releases,
             room=room,
-            lookup=Lookup(engine, credentials=credentials, vault=vault),
+            lookup=Lookup(engine, credentials=credentials, vault=vault, reader=MarkReader(MARKS, original)),
             blobs=blobs,
+            originals=originals,
         )
 
     return build

@@ -7,8 +7,8 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
-from sqlalchemy import update
+from PIL import Image, ImageOps
+from sqlalchemy import select, update
 
 from attribution.credentials import Credentials
 from attribution.errors import ImageError
@@ -194,7 +194,78 @@ async def test_the_limits_are_those_of_the_caller(sqlite_engine, a_house, a_pict
         sqlite_engine,
         credentials=house.credentials,
         vault=house.vault,
+        reader=house.lookup._reader_of_marks,
         limits=dataclasses.replace(ImageLimits(), max_pixels=100),
     )
     with pytest.raises(ImageError, match="pixels"):
         await small.find(encode_png(a_picture()))
+
+
+def attacked(data: bytes, attack: str) -> bytes:
+    """What somebody may do to a posted file before it is found again."""
+    with Image.open(io.BytesIO(data)) as image:
+        picture = image.convert("RGB")
+    width, height = picture.size
+    if attack == "cut":
+        picture = picture.crop((20, 40, 20 + width * 3 // 4, height))
+    elif attack == "mirror":
+        picture = ImageOps.mirror(picture)
+    elif attack == "frame":
+        framed = Image.new("RGB", (width + 160, height + 90), (40, 40, 44))
+        framed.paste(picture, (80, 45))
+        picture = framed
+    elif attack == "small":
+        picture = picture.resize((width // 2, height // 2), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=75)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("attack", ["none", "cut", "mirror", "frame", "small"])
+async def test_the_mark_tells_copies_of_equal_pixels_apart(sqlite_engine, a_house, a_picture, attack):
+    house = await a_house(sqlite_engine)
+    pixels = a_picture(3, 512, 512)
+    people = {name: await house.person(name) for name in ("ada", "bob", "eve")}
+    copies = {name: await house.release(subject, pixels, marked=True) for name, subject in people.items()}
+    found = await house.lookup.find(attacked(await house.posted_bytes(copies["bob"]), attack))
+    first, *rest = found.matches
+    assert (first.image_id, first.subject) == (copies["bob"].image_id, people["bob"])
+    assert first.confidence is Confidence.STRONG
+    assert first.evidence[-1] == "mark"
+    assert 0 < first.false_match_rate < 1e-6
+    assert all(match.confidence is Confidence.WEAK for match in rest)
+
+
+async def test_a_mark_moved_onto_another_picture_names_nobody(sqlite_engine, a_house, a_picture):
+    house = await a_house(sqlite_engine)
+    mine, other = a_picture(3, 512, 512), a_picture(4, 512, 512)
+    release = await house.release(await house.person(), mine, marked=True)
+    with Image.open(io.BytesIO(await house.posted_bytes(release))) as image:
+        mark = np.asarray(image.convert("RGB")).astype(int) - mine
+    forged = np.clip(other + mark, 0, 255).astype(np.uint8)
+    assert (await house.lookup.find(encode_png(forged))).matches == ()
+
+
+async def test_an_unmarked_copy_is_nobodys_by_mark(sqlite_engine, a_house, a_picture):
+    house = await a_house(sqlite_engine)
+    pixels = a_picture(3, 512, 512)
+    for name in ("ada", "bob"):
+        await house.release(await house.person(name), pixels, marked=True)
+    found = await house.lookup.find(encode_png(pixels))
+    assert {match.confidence for match in found.matches} == {Confidence.WEAK}
+    assert {match.evidence for match in found.matches} == {("pdq",)}
+    cut = await house.lookup.find(encode_png(np.ascontiguousarray(pixels[:, :330])))
+    assert cut.matches == ()  # key points alone name nobody
+
+
+async def test_an_erased_copy_is_not_found_by_parts_or_mark(sqlite_engine, a_house, a_picture):
+    house = await a_house(sqlite_engine)
+    subject = await house.person()
+    release = await house.release(subject, a_picture(3, 512, 512), marked=True)
+    cut = attacked(await house.posted_bytes(release), "cut")
+    assert (await house.lookup.find(cut)).matches
+    await house.releases.forget(subject)
+    async with sqlite_engine.connect() as connection:
+        row = (await connection.execute(select(releases))).one()
+    assert (row.mark_id, row.keypoints, row.pdq) == (None, None, None)
+    assert (await house.lookup.find(cut)).matches == ()  # this process still had its points in memory
