@@ -123,6 +123,26 @@ def _check_declared_size(data: bytes, media_type: str, limits: ImageLimits) -> N
         _check_size(struct.unpack(">II", data[16:24]), limits)
     elif media_type == "image/gif" and len(data) >= 10:
         _check_size(struct.unpack("<HH", data[6:10]), limits)
+    elif media_type == "image/webp" and len(data) >= 30:
+        _check_size(_webp_size(data), limits)
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """What the first chunk of a WebP declares (RFC 9649, 2.5 to 2.7): Pillow decodes it whole to ask.
+
+    Raises:
+        ImageError: it is none of the three kinds.
+    """
+    kind, head = data[12:16], data[20:30]
+    if kind == b"VP8X":  # extended: 24 bits each, less one
+        return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
+    if kind == b"VP8L":  # lossless: 14 bits each, less one, behind a signature byte
+        bits = int.from_bytes(head[1:5], "little")
+        return bits % 2**14 + 1, (bits >> 14) % 2**14 + 1
+    if kind == b"VP8 ":  # lossy: 14 bits each, behind the frame tag and the start code
+        width, height = struct.unpack("<HH", head[6:10])
+        return width % 2**14, height % 2**14
+    raise ImageError("the WebP begins with an unknown kind of picture")
 
 
 def _check_size(size: tuple[int, ...], limits: ImageLimits) -> None:

@@ -195,6 +195,36 @@ def sticker(
 
 
 @bench_app.command()
+def lookup(
+    pictures: Annotated[int, typer.Option(help="Stickers that are released.", min=4, max=1000)] = 40,
+    photos: Annotated[
+        Path | None, typer.Option(help="A folder of photographs to add.", exists=True, file_okay=False)
+    ] = None,
+    strangers: Annotated[int, typer.Option(help="Pictures that nobody was given.", min=0)] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Are pictures found again after attacks, is the right one of two owners named, and no stranger?"""
+    from attribution.bench_lookup import bench_lookup  # noqa: PLC0415 - brings OpenCV
+    from bot import bench_pictures  # noqa: PLC0415
+
+    async def run(stages: _Stages) -> Mapping[str, object]:
+        with tempfile.TemporaryDirectory(prefix="verso-bench-") as folder:
+            database = open_database(f"sqlite:///{folder}/verso.db")
+            released, used = bench_pictures.stickers(pictures)
+            if photos is not None:
+                released += bench_pictures.photographs(photos, pictures)
+            others = bench_pictures.strangers(strangers, without=used)
+            try:
+                return await bench_lookup(database, released, others, progress=stages.show)
+            finally:
+                await database.dispose()
+
+    with _Stages() as stages:
+        figures = asyncio.run(run(stages))
+    show("Look-up", figures, as_json=as_json)
+
+
+@bench_app.command()
 def ack(
     in_flight: Annotated[int, typer.Option(help="Commands at the same time.", min=1, max=500)] = 50,
     as_json: AsJson = False,

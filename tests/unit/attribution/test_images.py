@@ -195,3 +195,19 @@ def test_reading_leaves_the_warning_filters_as_they_were():
 def test_only_rgb_pictures_are_written(pixels):
     with pytest.raises(ImageError, match="no RGB picture"):
         encode_png(pixels)
+
+
+@pytest.mark.parametrize(
+    "options", [{"quality": 80}, {"lossless": True}, {"lossless": True, "exif": b"Exif"}]
+)
+def test_a_webp_that_declares_too_much_is_refused_before_it_is_decoded(options, monkeypatch):
+    buffer = io.BytesIO()
+    Image.new("RGB", (300, 20), (9, 120, 200)).save(buffer, "WEBP", **options)
+    assert decode(buffer.getvalue()).shape == (20, 300, 3)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("the decoder was reached")
+
+    monkeypatch.setattr(Image, "open", never)
+    with pytest.raises(ImageError, match="300 x 20"):
+        decode(buffer.getvalue(), ImageLimits(max_side=299))
