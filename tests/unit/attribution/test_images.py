@@ -197,9 +197,7 @@ def test_only_rgb_pictures_are_written(pixels):
         encode_png(pixels)
 
 
-@pytest.mark.parametrize(
-    "options", [{"quality": 80}, {"lossless": True}, {"lossless": True, "exif": b"Exif"}]
-)
+@pytest.mark.parametrize("options", [{"quality": 80}, {"lossless": True}, {"xmp": b"<makes-it-VP8X/>"}])
 def test_a_webp_that_declares_too_much_is_refused_before_it_is_decoded(options, monkeypatch):
     buffer = io.BytesIO()
     Image.new("RGB", (300, 20), (9, 120, 200)).save(buffer, "WEBP", **options)
