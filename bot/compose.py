@@ -79,6 +79,7 @@ from bot.usecases.uploads import Uploads
 from generation.blobs import FolderBlobStore
 from generation.catalog import Catalog
 from generation.engine import Engine
+from generation.knees import load_knees
 from generation.outbox import Outbox
 from generation.profile import best_device
 from generation.progress import ProgressBoard
@@ -159,6 +160,11 @@ class App:
 def policy_of(settings: Settings) -> Policy:
     """The moderation policy that the settings name."""
     return Policy.load(settings.policy.path or settings.policy.preset)
+
+
+def knees_file(settings: Settings) -> Path:
+    """Where `verso models profile` writes what it measured on this machine."""
+    return settings.data_dir / "knees.json"
 
 
 def plans_of(settings: Settings) -> Plans:
@@ -593,5 +599,6 @@ def _engine(settings: Settings, catalog: Catalog, encoder: SentenceEncoder) -> E
         catalog,
         device=settings.engine.device or best_device(),
         threads=settings.engine.threads or None,
+        knees=load_knees(knees_file(settings)),
         services={"embed": encoder.embed},
     )

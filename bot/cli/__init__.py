@@ -24,6 +24,7 @@ from bot.cli import (
     ledger,
     operate,
     people,
+    profile,
     protect,
     quarantine,
     queue,
@@ -65,6 +66,7 @@ for module in (
     evidence,
     ledger,
     operate,
+    profile,
     keys,
     bench,
 ):
