@@ -20,7 +20,7 @@ from attribution.errors import ImageError
 from attribution.images import Pixels
 from attribution.marks import luma
 
-AGREEING: Final = 9  # points on one placement from which a picture counts as found
+AGREEING: Final = 6  # points on one placement from which a picture is worth a closer look: no proof
 STORED: Final = 64  # points kept of a released picture
 ASKED: Final = 400  # points looked for in a found one
 _SIDE: Final = 512  # pixels of the longer side that key points are looked for at
