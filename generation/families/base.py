@@ -7,7 +7,8 @@ calls `prepare_encode / denoise_step / step_scheduler / post_decode`).
 
 Everything here is called on the engine's own thread, never on the event loop and never by two threads at
 once, but for `decode`: a thread of its own finishes one picture while the engine's goes on with others. So
-`decode` shares no state with the rest but weights, which nobody writes. A family raises only `GenerationError`s on purpose; the engine maps every other exception to one.
+`decode` shares no state with the rest but weights, which nobody writes. A family raises only
+`GenerationError`s on purpose; the engine maps every other exception to one.
 """
 
 from __future__ import annotations
