@@ -126,6 +126,12 @@ async def run_job(ask: Callable[[App], Awaitable[ImagineOutcome]], *, as_json: b
                 outcome = await _decided(app, outcome)
             if not isinstance(outcome, Accepted):
                 return _refused(app, outcome, as_json=as_json)
+            if outcome.paused:
+                errors.print(
+                    "The drawing is paused; your request keeps its place. `verso queue resume` goes on, "
+                    "Ctrl-C leaves it waiting.",
+                    style="yellow",
+                )
             async with working(app):
                 await app.courier.announce(outcome.job)
                 return await _finished(app, outcome, watch, bar, as_json=as_json)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -119,3 +123,21 @@ def test_the_operators_commands(tmp_path: Path, monkeypatch, capsys) -> None:
     assert "not standing still" in told("resume")
     assert run(["queue", "cancel", "nobody"]) == 1
     assert "nobody" in capsys.readouterr().err
+
+
+def test_a_paused_queue_tells_the_terminal_too(tmp_path: Path, monkeypatch, capsys) -> None:
+    for name in [name for name in os.environ if name.startswith("VERSO_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("VERSO_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    assert run(["queue", "pause"]) == 0
+
+    def resume_when_asked() -> None:
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "verso.db")) as database:
+            while not database.execute("SELECT count(*) FROM jobs").fetchone()[0]:
+                time.sleep(0.1)
+        run(["queue", "resume"])
+
+    threading.Thread(target=resume_when_asked, daemon=True).start()
+    assert run(["imagine", "a dog", "--accept-terms"]) == 0
+    assert "The drawing is paused; your request keeps its place" in " ".join(capsys.readouterr().err.split())
