@@ -71,12 +71,10 @@ class MarkReader:
 
 def _named(views: Sequence[Luma], pixels: Pixels, signs: Mapping[str, np.ndarray]) -> Named | None:
     original = canonical(pixels)
-    aspect = pixels.shape[1] / pixels.shape[0]
-    laid = [one for view in views if (one := register(view, original, aspect)) is not None]
-    if not laid:
+    laid = register(views, original, pixels.shape[1] / pixels.shape[0])
+    if laid is None:
         return None
-    best = max(laid, key=lambda one: one.likeness)
-    evidence = examine(best.found, best.valid, original)
+    evidence = examine(laid.found, laid.valid, original)
     scores = sorted(((evidence.score(one), image_id) for image_id, one in signs.items()), reverse=True)
     score, image_id = scores[0]
     if score < SCORE or (len(scores) > 1 and score - scores[1][0] < MARGIN):

@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="PCA file that both parts share, fitted if missing; default: the shipped one",
     )
     parser.add_argument("--start", type=Path, help="model folder to begin from where OUT holds no checkpoint")
+    parser.add_argument("--seen", type=_positive, default=0, help="unet: samples that START has seen")
+    parser.add_argument("--wide", action="store_true", help="unet: widen the one of START first")
     parser.add_argument("--minutes", type=float, help="of this run at most")
     parser.add_argument("--steps", type=_positive, help="vae, decoder: length of the schedule")
     parser.add_argument("--samples", type=_positive, help="unet, redrawn: in all at most")
@@ -99,8 +101,10 @@ def _train(pictures: PictureFolder, options: argparse.Namespace, latents: Path) 
         return train_decoder(pictures, options.out, redrawn=options.redrawn, steps=steps, **common), "steps"
     from generation.sticker.training.unet import train_unet  # noqa: PLC0415
 
-    samples, cool = options.samples, options.cool
-    return train_unet(pictures, options.out, samples=samples, cool=cool, **common), "samples"
+    if options.wide and options.start is None:
+        raise DatasetError("--wide needs --start, the model whose U-Net is widened")
+    common |= {name: getattr(options, name) for name in ("seen", "wide", "samples", "cool")}
+    return train_unet(pictures, options.out, **common), "samples"
 
 
 def _positive(text: str) -> int:

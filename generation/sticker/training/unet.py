@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ import numpy as np
 from rich.progress import Progress
 
 from generation.sticker.export import MODEL, NOISE_SCHEDULER
-from generation.sticker.training.latents import CHANNELS, SHIPPED, PatchLatents
-from generation.sticker.training.pictures import EDGE, PictureFolder
+from generation.sticker.training.latents import SHIPPED, PatchLatents
+from generation.sticker.training.pictures import PictureFolder
 from generation.sticker.training.run import (
     Average,
     Batches,
@@ -26,6 +26,7 @@ from generation.sticker.training.run import (
 )
 from generation.sticker.training.samples import SampleSheet
 from generation.sticker.training.text_table import LENGTH, build_text_encoder
+from generation.sticker.training.widen import NARROW, widen
 
 if TYPE_CHECKING:
     import torch
@@ -36,25 +37,10 @@ _TEXT_RATE = 4e-4
 _WARM_UP = 200  # steps
 _FLAT_UNTIL = 150_000  # samples; from then on the rate falls with the inverse square root: no end date needed
 _DECAY = 0.9985
+_HUBER = 0.3  # of a cell's error (12 channels of v), where a pseudo-Huber loss turns from square to linear
 _NO_WORDS = 0.1  # share of samples without a caption, for classifier-free guidance
 _LOW_SHARE, _LOW_UNTIL = 0.95, 500  # low noise is learned first: it is what redrawing needs
 _TIMESTEPS = 1000
-
-UNET: Mapping[str, object] = {
-    "sample_size": EDGE // 8,
-    "in_channels": CHANNELS,
-    "out_channels": CHANNELS,
-    "block_out_channels": (64, 128, 176),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "layers_per_block": 1,
-    "attention_head_dim": 4,
-    "norm_num_groups": 16,
-    "resnet_time_scale_shift": "scale_shift",
-    "addition_embed_type": "text",
-    "addition_embed_type_num_heads": 4,
-}
-"""The U-Net's shape, 10 M parameters; `cross_attention_dim` is the text encoder's width."""
 
 
 def train_unet(
@@ -63,6 +49,8 @@ def train_unet(
     *,
     latents: Path = SHIPPED,
     start: Path | None = None,
+    seen: int = 0,
+    wide: bool = False,
     minutes: float | None = None,
     samples: int | None = None,
     cool: int | None = None,
@@ -80,6 +68,8 @@ def train_unet(
             `history_unet.png` (the loss) and `samples/` (a sheet every so many minutes and at the end).
         latents: the PCA file, shared with the autoencoder.
         start: an exported model to begin from where `out` holds no checkpoint; None: from scratch.
+        seen: samples that `start` has seen: the count and the rate go on from there.
+        wide: widen the U-Net of `start` first (see `widen`).
         minutes: of this run at most; None: until it is interrupted.
         samples: in all at most; None: no limit.
         cool: samples over which to let the rate fall to 0; the training ends with it. A resumed run goes on
@@ -88,7 +78,7 @@ def train_unet(
         vae: decodes the sample sheets.
 
     Raises:
-        DatasetError: `start` is no model folder.
+        DatasetError: `start` is no model folder, or not one that can be widened.
 
     Returns:
         The number of samples seen in all.
@@ -105,8 +95,10 @@ def train_unet(
             # The tokenizer comes last: a copy that was cut off is then made anew.
             for part in ("unet", "text_encoder", "tokenizer"):
                 shutil.copytree(start / part, out / part, dirs_exist_ok=True)
+                if wide and part == "unet":
+                    widen(start / part, out / part)
     torch.manual_seed(0)
-    run = _Run(out, minutes=minutes, cool=cool, bfloat16=bfloat16)
+    run = _Run(out, seen=seen, minutes=minutes, cool=cool, bfloat16=bfloat16)
     torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
     def make(rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,7 +132,9 @@ def train_unet(
 class _Run:
     """The networks with their optimizer, as a checkpoint keeps them."""
 
-    def __init__(self, out: Path, *, minutes: float | None, cool: int | None, bfloat16: bool) -> None:
+    def __init__(
+        self, out: Path, *, seen: int, minutes: float | None, cool: int | None, bfloat16: bool
+    ) -> None:
         import diffusers  # noqa: PLC0415
         import torch  # noqa: PLC0415
         import transformers  # noqa: PLC0415
@@ -160,7 +154,7 @@ class _Run:
             )
         else:
             self._unet = hub.UNet2DConditionModel(
-                **UNET, cross_attention_dim=self._text_encoder.config.hidden_size
+                **NARROW, cross_attention_dim=self._text_encoder.config.hidden_size
             )
             torch.nn.init.zeros_(self._unet.conv_out.weight)
             torch.nn.init.zeros_(self._unet.conv_out.bias)
@@ -182,7 +176,7 @@ class _Run:
             num_train_timesteps=_TIMESTEPS, beta_schedule=NOISE_SCHEDULER["beta_schedule"]
         ).alphas_cumprod
         self._bfloat16 = bfloat16
-        self.step, self.seen, spent = 0, 0, 0.0
+        self.step, self.seen, spent = 0, seen, 0.0
         self._cool: tuple[int, int] | None = None  # samples at its begin, and its length
         last = out / "last.pt"
         if last.exists():
@@ -211,7 +205,7 @@ class _Run:
         return ids
 
     def advance(self, clean: torch.Tensor, ids: torch.Tensor) -> float | None:
-        """Take one step; returns the mean loss now and then."""
+        """Take one step; returns the mean squared error of v now and then."""
         import torch  # noqa: PLC0415
 
         rate = min(1, (self.step + 1) / _WARM_UP) / math.sqrt(max(1, self.seen / _FLAT_UNTIL))
@@ -228,7 +222,9 @@ class _Run:
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             words = self._text_encoder(ids).last_hidden_state
             predicted = self._unet(noisy, times, words).sample
-        loss = ((predicted.float() - wanted) ** 2).mean()
+        squared = (predicted.float() - wanted) ** 2
+        # Squares alone leave the many small errors of an even ground, which show as blotches, without weight.
+        loss = ((squared.sum(1) + _HUBER**2).sqrt() - _HUBER).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
@@ -236,7 +232,7 @@ class _Run:
         self.step += 1
         self.seen += len(clean)
         self._average.update(self.step)
-        return self._history.add(self.step, float(loss.detach()))
+        return self._history.add(self.step, float(squared.detach().mean()))
 
     def draw(self, sheet: SampleSheet) -> None:
         """Write a sample sheet of the averaged networks."""

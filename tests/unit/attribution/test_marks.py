@@ -43,7 +43,7 @@ def test_a_mark_is_faint_and_is_found_after_a_cut_and_a_jpeg() -> None:
     assert 10 * np.log10(255**2 / error) >= 42
 
     found = _jpeg(np.ascontiguousarray(copy[40:500, 20:480]), 50)
-    laid = register(shrunk(luma(found)), canonical(picture), 1.0)
+    laid = register([shrunk(luma(found))], canonical(picture), 1.0)
     assert laid is not None
     evidence = examine(laid.found, laid.valid, canonical(picture))
     assert evidence.score(mine_signs) > 2 * SCORE
