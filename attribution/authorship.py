@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from attribution.record import EventKind
-from attribution.releases import Json
+from attribution.release_facts import Json
 
 Side = Literal["human", "machine"]
 

@@ -14,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution import merkle, tree
 from attribution.checkpoint import Checkpoint, sign_checkpoint
+from attribution.erasing import after_erase
 from attribution.ledger import Ledger
 from attribution.record import EventKind
 from attribution.signing import LedgerKeys
 from attribution.statements import insert_rows
 from attribution.tables import leaves, metadata
-from attribution.vault import Vault, after_erase
+from attribution.vault import Vault
 
 _SEED = 20_261_124  # which leaves are proved
 _ORIGIN = "verso/bench"

@@ -22,7 +22,8 @@ from attribution.ledger import Ledger
 from attribution.lookup import Lookup
 from attribution.mark_reader import MarkReader
 from attribution.marks import MarkKeys, embed
-from attribution.releases import ReleaseDraft, Releases
+from attribution.release_facts import ReleaseDraft
+from attribution.releases import Releases
 from attribution.signing import LedgerKeys
 from attribution.tables import metadata
 from attribution.vault import Vault

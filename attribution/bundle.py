@@ -14,13 +14,14 @@ from importlib import resources
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from attribution.authorship import Act, Statement, statement
-from attribution.credentials import CredentialReport, read
+from attribution.credential_reader import CredentialReport, read
 from attribution.errors import CredentialError, EvidenceError
 from attribution.merkle import leaf_hash
 from attribution.receipt import Receipt
 from attribution.record import Opening
-from attribution.releases import Json, canonical_json
+from attribution.release_facts import Json, canonical_json
 from attribution.report import ReportFacts, ReportStep, render
+from attribution.report_rows import SourcePicture
 from attribution.standalone.verify import FORMAT, BundleError, write_container
 
 
@@ -94,6 +95,7 @@ class BundleParts:
     consistency: tuple[bytes, ...]  # from its tree to the bundle's
     image: bytes = field(repr=False)  # the signed PNG
     sidecar: bytes = field(repr=False)
+    sources: tuple[SourcePicture, ...] = ()  # for the report; no members of their own
     terms: bytes = field(repr=False)  # the accepted text
     acceptance: ProvedEntry
     steps: tuple[ProvedEntry, ...]  # oldest first, the record among them
@@ -189,6 +191,7 @@ def _report_facts(parts: BundleParts, authorship: Statement, members: Mapping[st
     receipt, credential = parts.record.receipt, _credential(parts.image)
     return ReportFacts(
         image=parts.image,
+        sources=parts.sources,
         entry=receipt.entry,
         fields=parts.record.opening.fields if parts.record.opening else {},
         acceptance=_report_step(parts.acceptance),

@@ -1,9 +1,6 @@
-"""Content Credentials (C2PA): signs a finished PNG, and reads what others have signed.
+"""Content Credentials (C2PA): signs a finished PNG.
 
-Signing is the last step: any later change of a byte breaks the hard binding. Reading never fetches anything:
-a file may name a URL for its manifest, and a reader that follows it lets strangers choose what a server
-connects to. A valid signature proves that the file is as its signer left it; who the signer is, only a root
-that the reader already trusts can say.
+Signing is the last step: any later change of a byte breaks the hard binding.
 
 Source: C2PA Technical Specification 2.2. Every call builds its own context, so threads share nothing.
 """
@@ -15,28 +12,29 @@ import datetime as dt
 import hashlib
 import io
 import json
-import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attribution.errors import CredentialError, SigningError
-from attribution.images import DEFAULT_LIMITS, sniff
+from attribution.credential_reader import (
+    JOB_LEAF_HASH,
+    OFFLINE,
+    RECORD_ID,
+    CredentialReport,
+    read,
+    short,
+)
+from attribution.errors import SigningError
+from attribution.images import sniff
 from attribution.metadata import COMPOSITE_MEDIA, TRAINED_ALGORITHMIC_MEDIA
 
-RECORD_ID = "org.versobot.record_id"  # parameters of our action
-JOB_LEAF_HASH = "org.versobot.job_leaf_hash"
 LICENSE_LABEL = "org.versobot.license"
 CREDITS_LABEL = "org.versobot.credits"
 LEDGER_LABEL = "org.versobot.ledger"
 
 _PARENT = "verso-source"  # links the action to its ingredient inside the manifest
-_UNTRUSTED = "signingCredential.untrusted"  # the signature holds, its root is not among the reader's
-_BOUND = "assertion.dataHash.match"
-_SIGNED = "claimSignature.validated"
 _CREATED = [  # what the claim vouches for itself
     "c2pa.actions",
     "c2pa.ingredient",
@@ -45,12 +43,6 @@ _CREATED = [  # what the claim vouches for itself
     CREDITS_LABEL,
     LEDGER_LABEL,
 ]
-_OFFLINE = {"remote_manifest_fetch": False, "ocsp_fetch": False}
-_REMOTE = "the file names a remote manifest; it is not fetched"
-_MAX_INGREDIENTS = 64
-_MAX_ISSUES = 16
-_RECORD = re.compile(r"[0-9a-f]{16}")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,20 +82,6 @@ class Signed:
 
     data: bytes
     sidecar: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CredentialReport:
-    """What a file's credentials say, and how far that can be relied on."""
-
-    present: bool
-    valid: bool = False  # the signature and the hard binding hold, and nothing contradicts them
-    trusted: bool = False  # and the signer's certificate leads to a root that the reader named
-    signer: str = ""  # as the certificate names itself: nobody has checked it unless `trusted`
-    record_id: str = ""
-    job_leaf_hash: str = ""
-    ingredients: tuple[str, ...] = ()
-    issues: tuple[str, ...] = ()  # status codes of the specification, or a sentence
 
 
 class Credentials:
@@ -148,7 +126,7 @@ class Credentials:
             raise SigningError("only a PNG can be signed")
         settings = {
             "builder": {"thumbnail": {"enabled": False}, "created_assertion_labels": _CREATED},
-            "verify": {**_OFFLINE, "verify_after_sign": False},
+            "verify": {**OFFLINE, "verify_after_sign": False},
         }
         signed = io.BytesIO()
         try:
@@ -162,7 +140,7 @@ class Credentials:
                     builder.add_ingredient(json.dumps(parent), "image/png", io.BytesIO(facts.source))
                 sidecar = builder.sign("image/png", io.BytesIO(png), signed)
         except (c2pa.C2paError, ValueError, TypeError, OverflowError) as error:
-            raise SigningError(f"the image could not be signed: {_short(error)}") from error
+            raise SigningError(f"the image could not be signed: {short(error)}") from error
         return Signed(data=signed.getvalue(), sidecar=bytes(sidecar))
 
     def read(self, data: bytes) -> CredentialReport:
@@ -208,39 +186,6 @@ class Credentials:
                 _ingredient(place, reference) for place, reference in enumerate(facts.references)
             ],
         }
-
-
-def read(data: bytes, *, trusted_roots: bytes = b"") -> CredentialReport:
-    """Read the credentials of a PNG, JPEG, WebP or GIF; nothing is ever fetched.
-
-    Args:
-        data: the bytes of the file.
-        trusted_roots: PEM certificates; a chain that leads to one of them is `trusted`.
-
-    Raises:
-        CredentialError: the file is too large, of no known kind, or its manifest cannot be parsed.
-    """
-    import c2pa  # noqa: PLC0415 - a native library of 23 MB, for those who read
-
-    media_type = sniff(data)
-    if media_type is None or len(data) > DEFAULT_LIMITS.max_bytes:
-        raise CredentialError("the file is no PNG, JPEG, WebP or GIF of a size that is read")
-    settings: dict[str, object] = {"verify": {**_OFFLINE, "verify_trust": True}}
-    if trusted_roots:
-        settings["trust"] = {"user_anchors": trusted_roots.decode("ascii", "replace")}
-    try:
-        with (
-            c2pa.Context.from_dict(settings) as context,
-            c2pa.Reader(media_type, io.BytesIO(data), context=context) as reader,
-        ):
-            document = json.loads(reader.json())
-    except c2pa.C2paError.ManifestNotFound:
-        return CredentialReport(present=False)
-    except (c2pa.C2paError, ValueError, RecursionError) as error:
-        if str(error).startswith("Remote"):  # the library has no class for "would have to fetch"
-            return CredentialReport(present=False, issues=(_REMOTE,))
-        raise CredentialError(f"the credentials cannot be read: {_short(error)}") from error
-    return _report(document)
 
 
 def root_of(chain_pem: bytes) -> bytes:
@@ -299,59 +244,3 @@ def _ingredient(place: int, reference: Reference) -> dict[str, str]:
         "description": f"{reference.title} by {reference.author}, {license_}",
         "informational_URI": reference.source,
     }
-
-
-def _report(document: object) -> CredentialReport:
-    """Translate the library's answer; everything in it may come from a stranger's file."""
-    store = _object(document)
-    manifest = _object(_object(store.get("manifests")).get(_string(store.get("active_manifest"))))
-    results = _object(_object(store.get("validation_results")).get("activeManifest"))
-    success = _codes(results.get("success"))
-    failure = _codes(results.get("failure"))
-    valid = _BOUND in success and _SIGNED in success and not failure - {_UNTRUSTED}
-    parameters = _parameters(manifest)
-    record_id, leaf_hash = parameters.get(RECORD_ID, ""), parameters.get(JOB_LEAF_HASH, "")
-    signature = _object(manifest.get("signature_info"))
-    return CredentialReport(
-        present=True,
-        valid=valid,
-        trusted=valid and "signingCredential.trusted" in success,
-        signer=_string(signature.get("common_name")) or _string(signature.get("issuer")),
-        record_id=record_id if _RECORD.fullmatch(record_id) else "",
-        job_leaf_hash=leaf_hash if _DIGEST.fullmatch(leaf_hash) else "",
-        ingredients=tuple(
-            _string(_object(item).get("description")) or _string(_object(item).get("title"))
-            for item in _array(manifest.get("ingredients"))[:_MAX_INGREDIENTS]
-        ),
-        issues=tuple(sorted(failure)[:_MAX_ISSUES]),
-    )
-
-
-def _parameters(manifest: Mapping[str, object]) -> dict[str, str]:
-    """The parameters of the one action that says how the picture began."""
-    for assertion in map(_object, _array(manifest.get("assertions"))):
-        if _string(assertion.get("label")).startswith("c2pa.actions"):
-            for action in map(_object, _array(_object(assertion.get("data")).get("actions"))):
-                if action.get("action") in {"c2pa.created", "c2pa.opened"}:
-                    return {name: _string(value) for name, value in _object(action.get("parameters")).items()}
-    return {}
-
-
-def _codes(value: object) -> set[str]:
-    return {_string(_object(item).get("code")) for item in _array(value)}
-
-
-def _object(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, dict) else {}
-
-
-def _array(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else []
-
-
-def _string(value: object) -> str:
-    return value[:1000] if isinstance(value, str) else ""
-
-
-def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -72,6 +72,12 @@ class LegalHoldError(VaultError):
         self.reason = reason
 
 
+class ErasureListError(AttributionError):
+    """A list of erasures cannot be used."""
+
+    code = "erasure_list"
+
+
 class LedgerError(AttributionError):
     """The ledger cannot answer, or its stored state is damaged."""
 

@@ -7,8 +7,9 @@ signed index; the entries of the ledger come with proofs up to one signed checkp
 from __future__ import annotations
 
 import hashlib
+import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -19,12 +20,20 @@ from attribution.ledger import Ledger
 from attribution.lineage import Lineage, Step
 from attribution.publications import Publications
 from attribution.record import EventKind
-from attribution.releases import Json, Release, Releases
+from attribution.release_facts import Json, Release
+from attribution.releases import Releases
+from attribution.report_rows import SourcePicture
 from attribution.tables import terms_texts
 from attribution.vault import Vault
 
+_STARTED = "The picture that the request started from"
+_MOST_REFERENCES = 6  # pictures in the report
 # About the image, but no part of how it came about; who looked it up is nobody else's business.
 _AFTERWARDS = {EventKind.LOOKED_UP, EventKind.EVIDENCE_EXPORTED}
+
+
+async def _none(*_: str) -> bytes | None:
+    return None
 
 
 class EvidenceRoom:
@@ -39,15 +48,31 @@ class EvidenceRoom:
         vault: Vault,
         releases: Releases,
         get_blob: Callable[[str], Awaitable[bytes]],
+        source_picture: Callable[[str, str], Awaitable[bytes | None]] = _none,
+        reference_picture: Callable[[str], Awaitable[bytes | None]] = _none,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """Keep what is needed; `get_blob` reads a sealed file by its id."""
+        """Keep what is needed.
+
+        Args:
+            engine: the database.
+            ledger: proves the entries.
+            publications: dated checkpoints.
+            vault: opens what is sealed.
+            releases: the released images.
+            get_blob: reads a sealed file by its id.
+            source_picture: the file that a job (first argument) started from, by the id of its sealed form
+                (second); None where it cannot be shown.
+            reference_picture: the file behind a credited source; None where it is not at hand.
+            now_ms: the time, Unix ms.
+        """
         self._reader = engine.execution_options(read_only=True)
         self._ledger = ledger
         self._publications = publications
         self._vault = vault
         self._releases = releases
         self._get_blob = get_blob
+        self._source_picture, self._reference_picture = source_picture, reference_picture
         self._now_ms = now_ms
 
     async def export(
@@ -104,6 +129,7 @@ class EvidenceRoom:
             consistency=await self._ledger.consistency(release.receipt.tree_size, size),
             image=await self._image(release),
             sidecar=details.sidecar,
+            sources=await self._sources(release.job_id, steps, details.credits),
             acceptance=await self._acceptance(release, text_sha256, size),
             terms=await self._terms(text_sha256),
             steps=tuple(steps),
@@ -144,6 +170,24 @@ class EvidenceRoom:
             authority=found.place.removeprefix("rfc3161:"),
             consistency=await self._ledger.consistency(found.tree_size, size),
         )
+
+    async def _sources(
+        self, job_id: str, steps: Sequence[ProvedEntry], credits_: bytes
+    ) -> tuple[SourcePicture, ...]:
+        """The pictures that the image was made from, as far as they can be shown."""
+        pictures = []
+        for step in steps:
+            blob = step.opening.fields.get("source") if step.opening else None
+            if step.receipt.entry.kind is EventKind.JOB_ACCEPTED and blob:
+                data = await self._source_picture(job_id, blob)
+                title = _STARTED if data else f"{_STARTED}; it can no longer be shown"
+                pictures.append(SourcePicture(title=title, data=data))
+        for credit in json.loads(credits_)[:_MOST_REFERENCES]:
+            data = await self._reference_picture(str(credit.get("source", "")))
+            if data is not None:
+                title = f"Reference: {credit.get('title')} by {credit.get('author')}"
+                pictures.append(SourcePicture(title=title, data=data))
+        return tuple(pictures)
 
     async def _image(self, release: Release) -> bytes:
         image = await self._vault.unseal(release.subject, await self._get_blob(release.blob))

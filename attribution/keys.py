@@ -4,18 +4,17 @@
 first start that may be completed, a folder with it must hold every file it lists, unaltered.
 
 A rotation of the ledger's key adds a file, and to the list a line by which the old key endorses the new one
-(`attribution.rotation`). Files of retired keys may be removed once their overlap is over.
+(`attribution.rotation`). Files of its retired keys may be removed once their overlap is over. The other keys
+are renewed by `attribution.renewal`; retired mark keys stay, as they read the copies of their time.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 import hashlib
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from attribution import certificates, key_files
 from attribution.errors import KeyFileError, SigningError
-from attribution.key_index import INDEX, Listed, add_key, ledger_keys, new_ed25519, parsed, read_index
+from attribution.key_index import INDEX, ledger_keys, new_ed25519, parsed, read_index
 from attribution.key_service import KeyService, PlainFile
+from attribution.renewal import mark_keys, new_secret, secret, vault_keys
 from attribution.signing import LedgerKeys
-
-_SECRET_BYTES = 32
 
 _FILES = {  # what -> first file name; a rotation adds -2, -3, ... and keeps the old ones for reading
     "ledger": "ledger-1.pem",
@@ -72,6 +70,10 @@ _RETIRED = {
         "wraps keys that a rotation has not reached; run 'verso keys rotate vault' to finish it",
         "the people whose keys it still wraps become unreadable",
     ),
+    "mark": (
+        "reads the marks of copies that were posted before the rotation; signs nothing new",
+        "the marks in copies from its time cannot be read any more",
+    ),
     "c2pa": ("signed older images, which verify without it", "nothing: remove it"),
 }
 
@@ -95,7 +97,7 @@ class KeyRing:
     ledger: LedgerKeys
     vault_keys: tuple[bytes, ...] = field(repr=False)  # newest first; several while a rotation is under way
     lookup_key: bytes = field(repr=False)
-    mark_key: bytes = field(repr=False)
+    mark_keys: Mapping[int, bytes] = field(repr=False)  # by number; every one reads, the highest marks
     c2pa_chain: bytes = field(repr=False)  # PEM: the image signer's certificate, then the root's
     c2pa_key: bytes = field(repr=False)  # PEM, ES256
     files: tuple[KeyInfo, ...] = field(repr=False)
@@ -123,15 +125,15 @@ class KeyRing:
         newest = {what: files[-1] for what, files in index.items()}
         data = {
             what: key_files.checked(folder / newest[what].file, newest[what].sha256)
-            for what in ("lookup", "mark", "c2pa")
+            for what in ("lookup", "c2pa")
         }
         c2pa_key, c2pa_chain = parsed(folder / newest["c2pa"].file, data["c2pa"], certificates.split)
         return cls(
             folder=folder,
             ledger=ledger_keys(folder, origin, index["ledger"]),
-            vault_keys=_vault_keys(folder, index["vault"], service),
-            lookup_key=parsed(folder / newest["lookup"].file, data["lookup"], _secret),
-            mark_key=parsed(folder / newest["mark"].file, data["mark"], _secret),
+            vault_keys=vault_keys(folder, index["vault"], service),
+            lookup_key=parsed(folder / newest["lookup"].file, data["lookup"], secret),
+            mark_keys=mark_keys(folder, index["mark"]),
             c2pa_chain=c2pa_chain,
             c2pa_key=c2pa_key,
             files=tuple(
@@ -173,72 +175,13 @@ class KeyRing:
         return self.files
 
 
-class VaultKeys:
-    """Reads the vault's keys again whenever the list of keys has changed: another process may rotate them."""
-
-    def __init__(self, folder: Path, service: KeyService) -> None:
-        self._folder, self._service = folder, service
-        self._listed: tuple[Listed, ...] = ()
-        self._keys: tuple[bytes, ...] = ()
-
-    def __call__(self) -> tuple[bytes, ...]:
-        """The keys, newest first.
-
-        Raises:
-            KeyFileError: a file is missing or damaged.
-            VaultError: the service cannot be asked.
-        """
-        _, index = read_index(self._folder)
-        if index["vault"] != self._listed:
-            self._keys = _vault_keys(self._folder, index["vault"], self._service)
-            self._listed = index["vault"]
-        return self._keys
-
-
-def add_vault_key(folder: Path, service: KeyService) -> None:
-    """Make a new vault key; the old one stays until every person's key is wrapped anew.
-
-    Raises:
-        KeyFileError: the folder cannot be read or written.
-        VaultError: the service cannot be asked.
-    """
-    add_key(folder, "vault", lambda: service.wrap(secrets.token_bytes(_SECRET_BYTES)))
-
-
-def rotate_image_signer(folder: Path, organisation: str) -> Path:
-    """Make a new certificate and key for signing images, under the same root; gives its file.
-
-    What the old one signed still verifies: its certificate lies in the images, and its root stays.
-
-    Raises:
-        KeyFileError: the folder cannot be written, or the root's key is not there any more.
-    """
-    _, index = read_index(folder)
-    root = folder / index["c2pa_root"][-1].file
-    now = dt.datetime.now(dt.UTC)
-    return add_key(folder, "c2pa", lambda: certificates.make_signer(organisation, key_files.read(root), now))
-
-
-def _vault_keys(folder: Path, listed: Sequence[Listed], service: KeyService) -> tuple[bytes, ...]:
-    return tuple(
-        parsed(
-            folder / one.file,
-            key_files.checked(folder / one.file, one.sha256),
-            lambda content: _sized(service.unwrap(content)),
-        )
-        for one in reversed(listed)
-    )
-
-
 def _create(folder: Path, organisation: str, service: KeyService) -> None:
     now = dt.datetime.now(dt.UTC)
     root = folder / _FILES["c2pa_root"]
     try:
-        key_files.ensure(folder / _FILES["vault"], lambda: service.wrap(secrets.token_bytes(_SECRET_BYTES)))
+        key_files.ensure(folder / _FILES["vault"], lambda: service.wrap(secrets.token_bytes(32)))
         for what in ("lookup", "mark"):
-            key_files.ensure(
-                folder / _FILES[what], lambda: base64.b64encode(secrets.token_bytes(_SECRET_BYTES)) + b"\n"
-            )
+            key_files.ensure(folder / _FILES[what], new_secret)
         key_files.ensure(folder / _FILES["ledger"], new_ed25519)
         key_files.ensure(root, lambda: certificates.make_root(organisation, now))
         key_files.ensure(
@@ -258,17 +201,3 @@ def _create(folder: Path, organisation: str, service: KeyService) -> None:
         "keys": {what: [{"file": name, "sha256": digests[what]}] for what, name in _FILES.items()},
     }
     key_files.ensure(folder / INDEX, lambda: json.dumps(index, indent=2).encode() + b"\n")
-
-
-def _secret(data: bytes) -> bytes:
-    try:
-        secret = base64.b64decode(data.strip(), validate=True)
-    except binascii.Error:
-        raise ValueError("not base64") from None
-    return _sized(secret)
-
-
-def _sized(secret: bytes) -> bytes:
-    if len(secret) != _SECRET_BYTES:
-        raise ValueError("a secret has 32 bytes")
-    return secret

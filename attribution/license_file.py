@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Iterator
 from importlib.resources.abc import Traversable
@@ -30,6 +31,7 @@ _Url = Annotated[str, StringConstraints(max_length=300, pattern=r"^https://[^\s\
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]{0,63}$")]
 _Place = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
 _Count = Annotated[int, Field(strict=True, gt=0)]
+_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _ClauseId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*$")]
 
 
@@ -80,6 +82,8 @@ class LicenseFile(BaseModel):
     restriction_set: _Name | Literal[""] = ""  # a file in `clauses/`
     restrictions: tuple[ClauseTable, ...] = ()  # the set's first, then those of the file itself
     full_text: str = ""  # in the file: the name of a text file beside it
+    full_text_sha256: _Digest | Literal[""] = ""  # of that file; empty: not checked
+    full_text_source: _Line | Literal[""] = ""  # where the text was taken from
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -126,7 +130,11 @@ def _resolved(file: LicenseFile, folder: Path | Traversable, sets: Traversable) 
     if file.full_text:
         if "/" in file.full_text or "\\" in file.full_text:
             raise LicenseError("full_text names a file in the same folder")
-        changes["full_text"] = _text(folder / file.full_text)
+        text = _text(folder / file.full_text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if file.full_text_sha256 not in {"", digest}:
+            raise LicenseError(f"{file.full_text} has another SHA-256 than full_text_sha256 says")
+        changes |= {"full_text": text, "full_text_sha256": digest}
     return file.model_copy(update=changes)
 
 

@@ -58,6 +58,8 @@ class License:
     policy_url: str = ""
     models: tuple[str, ...] = ()  # for orientation; a model's card decides
     full_text: str | None = field(default=None, repr=False)  # where the text itself may be reproduced
+    full_text_sha256: str = ""  # hex, of its UTF-8 bytes
+    full_text_source: str = ""  # where it was taken from
 
     @property
     def terms_text(self) -> str:
@@ -209,4 +211,6 @@ def _license(file: LicenseFile) -> License:
         policy_url=file.policy_url,
         models=file.models,
         full_text=file.full_text or None,
+        full_text_sha256=file.full_text_sha256,
+        full_text_source=file.full_text_source,
     )

@@ -18,19 +18,20 @@ import hashlib
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from sqlalchemy import ColumnElement, RowMapping, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from attribution.credentials import CredentialReport, Credentials
+from attribution.credential_reader import CredentialReport
+from attribution.credentials import Credentials
 from attribution.errors import CredentialError
 from attribution.fingerprints import MIN_QUALITY, THRESHOLD, Hit, PdqHash, PdqIndex, mirrored, pdq
 from attribution.images import DEFAULT_LIMITS, ImageLimits, decode
 from attribution.keypoints import ASKED, KeyPointIndex, KeyPoints
 from attribution.mark_reader import Copy, MarkReader, Named
 from attribution.marks import Luma
+from attribution.matches import Confidence, LookupResult, Match
 from attribution.tables import leaves, releases
 from attribution.vault import Vault
 
@@ -41,54 +42,6 @@ PDQ_FALSE_MATCH_RATE = 3 / 12_208
 _STRONG = 16  # bits; every attack that leaves the whole picture in view stays below
 _MAX_MATCHES = 20
 _MAX_ORIGINALS = 6  # that a found picture is laid on; each costs about a fifth of a second
-
-
-class Confidence(StrEnum):
-    """How sure a match is; see the stages above."""
-
-    CERTAIN = "certain"
-    STRONG = "strong"
-    WEAK = "weak"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Match:
-    """One released image that the found picture may be."""
-
-    image_id: str
-    subject: str  # pseudonym of who asked for it
-    erased: bool  # this person's data was erased: nothing more is known
-    confidence: Confidence
-    evidence: tuple[str, ...]  # "sha256", "c2pa", "pdq", "keypoints", "mark"
-    false_match_rate: float  # bound for one comparison, measured or (mark) proven; 0 for cryptography
-    distance: int | None = None  # bits of 256 in which the fingerprints differ
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values; who may learn which person the subject is, the caller decides."""
-        return {
-            "image_id": self.image_id,
-            "subject": self.subject,
-            "erased": self.erased,
-            "confidence": self.confidence.value,
-            "evidence": list(self.evidence),
-            "false_match_rate": self.false_match_rate,
-            "distance": self.distance,
-        }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LookupResult:
-    """What was found: best first, and no match where nothing was."""
-
-    matches: tuple[Match, ...]
-    searched: int  # images that could have been found
-    ms: float
-    note: str = ""  # why a stage could say nothing, for the reader
-
-    def to_json(self) -> dict[str, object]:
-        """Plain values, as `whomade --json` and `match.json` carry them."""
-        matches = [match.to_json() for match in self.matches]
-        return {"matches": matches, "searched": self.searched, "ms": round(self.ms, 3), "note": self.note}
 
 
 class Lookup:

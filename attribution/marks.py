@@ -20,7 +20,7 @@ import hashlib
 import hmac
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,7 +36,7 @@ SCORE: Final = 6.0  # from which a mark counts as found: false with probability 
 MARGIN: Final = 6.0  # by which one copy has to lead the next to be named alone
 
 _LOW, _HIGH = 6, 104  # DCT orders, radially: slower ones are lighting, faster ones die in a JPEG
-_FLAT, _BUSY = 0.8, 2.8  # RMS of the mark in levels of 255, where nothing hides it and where a lot does
+_FLAT, _BUSY = 0.4, 2.8  # RMS of the mark in levels of 255, where nothing hides it and where a lot does
 _BUSY_LEVELS = 6.0  # of local contrast at which the mark is at full strength
 _SMALL, _SMALL_GAIN = 256, 1.6  # a picture of fewer pixels a side has room for less, so it is marked louder
 _ROUND = 32  # bins of frequencies that are weighted alike
@@ -48,14 +48,18 @@ Luma = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class MarkKeys:
-    """The operator's mark keys, by number; copies are marked with the newest, older ones are still read."""
+    """The operator's mark keys, by number; copies are marked with the newest, older ones are still read.
+
+    `reload` reads them anew: another process may have rotated them while this one runs.
+    """
 
     keys: Mapping[int, bytes] = field(repr=False)
+    reload: Callable[[], Mapping[int, bytes]] | None = field(default=None, repr=False)
 
     @property
     def newest(self) -> int:
         """The number of the key in use."""
-        return max(self.keys)
+        return max(self._current())
 
     def new_id(self) -> str:
         """A fresh mark id: the key's number, a dash and 16 random hex digits."""
@@ -70,8 +74,11 @@ class MarkKeys:
         number, _, random = mark_id.partition("-")
         if not number.isascii() or not number.isdigit() or len(random) != 2 * _ID_BYTES:
             raise ImageError("this is no mark id")
-        key = self.keys.get(int(number))
+        key = self._current().get(int(number))
         return None if key is None else _signs(key, random)
+
+    def _current(self) -> Mapping[int, bytes]:
+        return self.keys if self.reload is None else self.reload()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

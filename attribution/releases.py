@@ -6,103 +6,30 @@ person is erased, a row says no more than that there was an image.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 
-import rfc8785
 from sqlalchemy import ColumnElement, RowMapping, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from attribution.errors import LedgerError, RecordError, VaultError
-from attribution.fingerprints import PdqHash
+from attribution.errors import LedgerError
 from attribution.ledger import Ledger
-from attribution.receipt import Receipt
 from attribution.record import EventKind
+from attribution.release_facts import (
+    Release,
+    ReleaseDetails,
+    ReleaseDraft,
+    canonical_json,
+    pack,
+    private_facts,
+    public_facts,
+    unpack,
+)
 from attribution.tables import releases
 from attribution.vault import Vault
 
-Json = str | int | float | bool | Sequence["Json"] | Mapping[str, "Json"] | None
-
 _PENDING = -1  # the leaf index of a row inside the transaction that is about to learn it
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReleaseDraft:
-    """Everything that is recorded about an image whose signed and sealed file is stored already."""
-
-    image_id: str  # 16 hex digits; also the id of the ledger entry, and the record id in the manifest
-    job_id: str
-    index: int  # 0-based place in the job
-    subject: str
-    blob: str  # where the sealed PNG lies
-    sha256: str  # hex, of the signed PNG as posted
-    pixels_sha256: str  # hex, of the drawn RGB before any mark
-    posted_pixels_sha256: str  # hex, of the RGB in the signed PNG
-    pdq: PdqHash | None  # of the posted pixels
-    mark_id: str | None = None  # of the mark in the posted pixels
-    keypoints: bytes = field(default=b"", repr=False)  # of the posted pixels, see `KeyPoints.to_bytes`
-    width: int
-    height: int
-    model_id: str
-    model_revision: str
-    weights_sha256: str
-    license_id: str
-    license_version: str
-    license_text_sha256: str  # of the accepted terms
-    prompt: str = field(repr=False)
-    negative_prompt: str = field(default="", repr=False)
-    seed: int
-    num_inference_steps: int
-    guidance_scale: float
-    credits: Sequence[Mapping[str, Json]] = ()
-    profile: Mapping[str, Json] = field(default_factory=dict)  # what a replay needs
-    moderation: Sequence[Mapping[str, Json]] = ()  # the decisions that let it pass
-    sidecar: bytes = field(default=b"", repr=False)  # the C2PA manifest on its own
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Release:
-    """A released image. After an erasure only ids, sizes, times and the receipt are left."""
-
-    image_id: str
-    job_id: str
-    index: int
-    subject: str
-    blob: str
-    sha256: str
-    pixels_sha256: str
-    pdq: str | None  # hex
-    pdq_quality: int
-    width: int
-    height: int
-    model_id: str
-    license_id: str
-    license_version: str
-    entry_id: str
-    receipt: Receipt
-    created_ms: int
-    posted: bytes | None  # sealed reference to the message
-    deleted_ms: int | None
-
-    @property
-    def deleted(self) -> bool:
-        """Whether the posted image was taken back."""
-        return self.deleted_ms is not None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReleaseDetails:
-    """The sealed part of a row: exactly the bytes whose digests the entry committed to."""
-
-    credits: bytes  # canonical JSON
-    profile: bytes  # canonical JSON
-    moderation: bytes  # canonical JSON
-    sidecar: bytes
 
 
 class Releases:
@@ -163,11 +90,11 @@ class Releases:
         prepared = await self._ledger.prepare(
             EventKind.IMAGE_RELEASED,
             subject=draft.subject,
-            public=_public(draft),
-            private=_private(draft, texts),
+            public=public_facts(draft),
+            private=private_facts(draft, texts),
             entry_id=draft.image_id,
         )
-        sealed = await self._vault.seal(draft.subject, _pack(texts, draft.sidecar))
+        sealed = await self._vault.seal(draft.subject, pack(texts, draft.sidecar))
         async with self._engine.begin() as connection:
             if await self._insert(connection, draft, sealed):
                 receipt = await self._ledger.append_prepared(prepared, connection)
@@ -190,7 +117,7 @@ class Releases:
         async with self._reader.connect() as connection:
             statement = select(releases.c.subject, releases.c.sealed).where(releases.c.image_id == image_id)
             row = (await connection.execute(statement)).mappings().one_or_none()
-        return None if row is None else _unpack(await self._vault.unseal(row["subject"], row["sealed"]))
+        return None if row is None else unpack(await self._vault.unseal(row["subject"], row["sealed"]))
 
     async def set_posted(self, image_id: str, reference: str) -> bool:
         """Note where an image was posted, in the row and the ledger; False if that is noted already.
@@ -350,70 +277,3 @@ async def blank(connection: AsyncConnection, which: ColumnElement[bool], *, now_
         )
     )
     return found
-
-
-def canonical_json(value: Json) -> bytes:
-    """RFC 8785 JSON.
-
-    Raises:
-        RecordError: the value holds something that JSON cannot say exactly.
-    """
-    try:
-        return rfc8785.dumps(value)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RecordError(f"this cannot be written as canonical JSON: {error}") from error
-
-
-def _public(draft: ReleaseDraft) -> dict[str, str | int]:
-    return {
-        "job_id": draft.job_id,
-        "image_id": draft.image_id,
-        "index": draft.index,
-        "width": draft.width,
-        "height": draft.height,
-        "model_id": draft.model_id,
-        "license_id": draft.license_id,
-        "license_version": draft.license_version,
-    }
-
-
-def _private(draft: ReleaseDraft, texts: Mapping[str, bytes]) -> dict[str, str]:
-    return {
-        "sha256": draft.sha256,
-        "pixels_sha256": draft.pixels_sha256,
-        "posted_pixels_sha256": draft.posted_pixels_sha256,
-        "pdq": draft.pdq.hex if draft.pdq else "",
-        "model_revision": draft.model_revision,
-        "weights_sha256": draft.weights_sha256,
-        "license_text_sha256": draft.license_text_sha256,
-        "prompt": draft.prompt,
-        "negative_prompt": draft.negative_prompt,
-        "seed": str(draft.seed),
-        "num_inference_steps": str(draft.num_inference_steps),
-        "guidance_scale": repr(float(draft.guidance_scale)),
-        "sidecar_sha256": _digest(draft.sidecar),
-        **({"mark_id": draft.mark_id} if draft.mark_id else {}),
-        **{f"{name}_sha256": _digest(text) for name, text in texts.items()},
-    }
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _pack(texts: Mapping[str, bytes], sidecar: bytes) -> bytes:
-    values = {name: text.decode() for name, text in texts.items()}
-    return rfc8785.dumps({**values, "sidecar": base64.b64encode(sidecar).decode()})
-
-
-def _unpack(data: bytes) -> ReleaseDetails:
-    try:
-        values = json.loads(data)
-        return ReleaseDetails(
-            credits=values["credits"].encode(),
-            profile=values["profile"].encode(),
-            moderation=values["moderation"].encode(),
-            sidecar=base64.b64decode(values["sidecar"]),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise VaultError("the sealed part of a release is damaged") from None

@@ -13,7 +13,7 @@ from attribution import report_rows as rows
 from attribution import report_words as words
 from attribution.authorship import NO_LAW
 from attribution.errors import EvidenceError
-from attribution.report_layout import Styles, footer, paragraphs, picture
+from attribution.report_layout import Styles, beside, footer, paragraphs
 from attribution.report_rows import ReportFacts, ReportStep
 from attribution.standalone.verify import CHECKLIST, when
 
@@ -79,7 +79,7 @@ def _front(looks: Styles, facts: ReportFacts, title: str) -> list[Flowable]:
         looks.text("They do not show:"),
         *(looks.small(f"{place}) {line}") for place, line in zip("efgh", words.NOT_ASSERTED, strict=True)),
         looks.heading("2. The image and its record"),
-        picture(facts.image),
+        beside(looks, ("This image", facts.image), [(one.title, one.data) for one in facts.sources]),
         looks.gap(),
         looks.table(rows.record(facts), (40, 126)),
     ]

@@ -10,10 +10,12 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image as PillowImage
 
+from attribution import report_fonts
 from attribution.errors import EvidenceError, ImageError
 from attribution.images import decode
 
 if TYPE_CHECKING:
+    from reportlab.lib.styles import ParagraphStyle
     from reportlab.pdfgen.canvas import Canvas
     from reportlab.platypus import Flowable, SimpleDocTemplate
 
@@ -108,8 +110,63 @@ class Styles:
     def _paragraph(self, text: str, style: str, *, markup: bool = False) -> Flowable:
         from reportlab.platypus import Paragraph  # noqa: PLC0415
 
-        shown = text if markup else escape(printable(text))
-        return Paragraph(shown.replace("\n", "<br/>"), self._styles[style])
+        looks = self._styles[style]
+        if markup:
+            return Paragraph(text.replace("\n", "<br/>"), looks)
+        shown = report_fonts.printable(text)
+        if report_fonts.standard(shown):
+            return Paragraph(escape(shown).replace("\n", "<br/>"), looks)
+        return foreign(shown, looks)
+
+
+def foreign(text: str, style: ParagraphStyle) -> Flowable:
+    """A paragraph of words that the PDF's standard fonts do not have."""
+    from reportlab.lib.styles import ParagraphStyle  # noqa: PLC0415
+    from reportlab.platypus import Paragraph  # noqa: PLC0415
+    from reportlab.platypus.flowables import Flowable  # noqa: PLC0415
+
+    report_fonts.use_fonts()
+    joined = report_fonts.shaped(text)
+    looks = ParagraphStyle(
+        f"{style.name}-foreign", parent=style, fontName=report_fonts.BASE, shaping=int(joined)
+    )
+    lines = text.split("\n")
+
+    def laid(width: float) -> Paragraph:
+        def measure(part: str) -> float:
+            return report_fonts.width_of(part, looks.fontSize)
+
+        broken: list[str] = []
+        for line in lines:
+            if report_fonts.right_to_left(line):
+                broken += report_fonts.visual_lines(line, width - looks.leftIndent - 1, measure)
+            else:
+                broken.append(line)
+        return Paragraph("<br/>".join(report_fonts.markup(one, joined=joined) for one in broken), looks)
+
+    if not report_fonts.right_to_left(text):
+        return laid(0)
+
+    class RightToLeft(Flowable):  # type: ignore[misc]  # reportlab has no types
+        """Breaks its lines when its width is known, as their words then change places."""
+
+        def getSpaceAfter(self) -> float:  # noqa: N802 - reportlab's name
+            return float(looks.spaceAfter)
+
+        def wrap(self, width: float, height: float) -> tuple[float, float]:
+            self._inner = laid(width)
+            size: tuple[float, float] = self._inner.wrap(width, height)
+            return size
+
+        def split(self, width: float, height: float) -> list[Flowable]:
+            self.wrap(width, height)
+            parts: list[Flowable] = self._inner.split(width, height)
+            return parts
+
+        def draw(self) -> None:
+            self._inner.drawOn(self.canv, 0, 0)
+
+    return RightToLeft()
 
 
 def picture(png: bytes, *, edge_mm: int = 85) -> Flowable:
@@ -134,6 +191,32 @@ def picture(png: bytes, *, edge_mm: int = 85) -> Flowable:
     return Image(buffer, width=width * scale, height=height * scale, hAlign="LEFT")
 
 
+def beside(looks: Styles, main: tuple[str, bytes], others: Sequence[tuple[str, bytes | None]]) -> Flowable:
+    """A picture, and smaller ones with their titles to the right of it; one that is None has only a title.
+
+    Raises:
+        EvidenceError: the main picture cannot be decoded.
+    """
+    from reportlab.lib.units import mm  # noqa: PLC0415
+    from reportlab.platypus import Table, TableStyle  # noqa: PLC0415
+
+    cells: list[list[Flowable]] = []
+    for name, file in others:
+        try:
+            shown = [] if file is None else [picture(file, edge_mm=28)]
+        except EvidenceError:  # a format of long ago: the words stand without it
+            shown = []
+        cells.append([*shown, looks.small(name)])
+    half = len(cells) if len(cells) <= 3 else -(-len(cells) // 2)
+    columns = [[part for cell in column for part in cell] for column in (cells[:half], cells[half:])]
+    return Table(
+        [[[picture(main[1]), looks.small(main[0])], *columns]],
+        colWidths=[90 * mm, 38 * mm, 38 * mm],
+        style=TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)]),
+        hAlign="LEFT",
+    )
+
+
 def paragraphs(text: str, *, joined: bool = False) -> list[str]:
     """Split at empty lines, or (`joined`) at numbered points whose lines are put together."""
     if not joined:
@@ -150,19 +233,3 @@ def paragraphs(text: str, *, joined: bool = False) -> list[str]:
 def shortened(text: str, limit: int, where: str = "the accompanying files") -> str:
     """At most `limit` characters; says where the rest is."""
     return text if len(text) <= limit else f"{text[:limit]}... (the whole text is in {where})"
-
-
-def printable(text: str) -> str:
-    """Text in the letters that the PDF's standard fonts have; others as their code points."""
-    return "".join(
-        letter if letter == "\n" or (letter.isprintable() and _in_font(letter)) else f"[U+{ord(letter):04X}]"
-        for letter in text.replace("\r\n", "\n").replace("\t", " ")
-    )
-
-
-def _in_font(letter: str) -> bool:
-    try:
-        letter.encode("cp1252")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -49,6 +49,14 @@ class ReportStep:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SourcePicture:
+    """A picture that the image was made from."""
+
+    title: str
+    data: bytes | None = field(repr=False)  # the file; None: it cannot be shown
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReportFacts:
     """What the report tells."""
 
@@ -59,6 +67,7 @@ class ReportFacts:
     steps: tuple[ReportStep, ...]
     authorship: Statement
     references: tuple[str, ...]  # pictures that the image rests on
+    sources: tuple[SourcePicture, ...] = ()  # the same and others, to be seen beside the image
     signer: str  # of the image, as its certificate names itself
     terms: str
     moderation: bytes  # JSON: a list of decisions

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from attribution.erasing import destroy
 from attribution.record import EventKind
 from attribution.releases import blank
 from attribution.tables import holds, leaves, openings, releases
@@ -18,6 +19,18 @@ _KEPT_KINDS = (EventKind.TERMS_ACCEPTED, EventKind.TERMS_WITHDRAWN)
 async def held_subjects(connection: AsyncConnection) -> tuple[str, ...]:
     """The people whose record a legal hold keeps."""
     return tuple(await connection.scalars(select(holds.c.subject).order_by(holds.c.subject)))
+
+
+async def forget(connection: AsyncConnection, subject: str, *, erased_ms: int) -> tuple[str, ...]:
+    """Destroy a person's key, identity, openings and legal hold, and blank their releases.
+
+    Returns:
+        Ids of the stored files to delete.
+    """
+    await connection.execute(delete(holds).where(holds.c.subject == subject))
+    blobs = await blank(connection, releases.c.subject == subject, now_ms=erased_ms)
+    await destroy(connection, subject, now_ms=erased_ms)
+    return blobs
 
 
 async def expire(

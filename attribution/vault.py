@@ -6,13 +6,11 @@ can be found from a platform identity only through a keyed hash, and not at all 
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -21,7 +19,9 @@ from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from attribution.erasing import destroy
 from attribution.errors import ErasedError, LegalHoldError, RecordError, VaultError
+from attribution.person_keys import PersonKeys
 from attribution.record import Opening
 from attribution.sealing import bound, decrypt, encrypt
 from attribution.statements import insert_rows
@@ -29,9 +29,7 @@ from attribution.tables import holds, openings, subjects
 
 _KEY_BYTES = 32
 _MAX_IDENTITY_CHARS = 512
-_CACHED_KEYS = 1024
 _AT_ONCE = 500  # openings read by one statement
-_CACHED_SECONDS = 60.0  # so long may another process still read what this one erased
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,14 +70,11 @@ class Vault:
             raise VaultError("the vault's keys have 32 bytes")
         self._engine = engine
         self._reader = engine.execution_options(read_only=True)
-        self._wrappers: tuple[AESGCM, ...] = (AESGCM(vault_key),)  # newest first
-        self._reload_keys = reload_keys
         self._lookup_key = lookup_key
         self._now_ms = now_ms
         self._new_id = new_id
-        self._clock = clock
-        self._keys: OrderedDict[str, tuple[AESGCM, float]] = OrderedDict()
-        self._never_cache: set[str] = set()  # erased by this process: always ask the database
+        self._keys = PersonKeys(engine, vault_key=vault_key, reload_keys=reload_keys, clock=clock)
+        self.rewrap = self._keys.rewrap  # wraps every key by the newest vault key
 
     async def subject(self, platform: str, workspace_id: str, user_id: str, *, name: str = "") -> str:
         """The pseudonym of a person, made at the first meeting; keeps the display name up to date.
@@ -132,7 +127,7 @@ class Vault:
         Raises:
             ErasedError, VaultError: as `identity`.
         """
-        return encrypt(await self._key(subject), data, bound("data", subject))
+        return encrypt(await self._keys.of(subject), data, bound("data", subject))
 
     async def unseal(self, subject: str, sealed: bytes) -> bytes:
         """Open what `seal` gave.
@@ -141,7 +136,7 @@ class Vault:
             ErasedError: the key was destroyed.
             VaultError: the bytes are damaged, or another person's.
         """
-        return decrypt(await self._key(subject), sealed, bound("data", subject))
+        return decrypt(await self._keys.of(subject), sealed, bound("data", subject))
 
     async def erased(self, subject: str) -> bool:
         """Whether this person was erased."""
@@ -181,14 +176,8 @@ class Vault:
         reason = await connection.scalar(select(holds.c.reason).where(holds.c.subject == subject))
         if reason is not None:
             raise LegalHoldError(subject, (await self.unseal(subject, reason)).decode())
-        self._never_cache.add(subject)
-        self._keys.pop(subject, None)
-        await connection.execute(delete(openings).where(openings.c.subject == subject))
-        await connection.execute(
-            update(subjects)
-            .where(subjects.c.subject == subject, subjects.c.erased_ms.is_(None))
-            .values(lookup=None, wrapped_key=None, identity=None, erased_ms=self._now_ms())
-        )
+        self._keys.forget(subject)
+        await destroy(connection, subject, now_ms=self._now_ms())
 
     async def hold(self, subject: str, reason: str) -> None:
         """Forbid the erasure until `release_hold`; a newer reason replaces an older one.
@@ -258,47 +247,6 @@ class Vault:
                     raise VaultError("a stored opening is damaged") from None
         return found
 
-    async def rewrap(self) -> int:
-        """Wrap every person's key by the vault's newest key, all in one transaction; gives how many changed.
-
-        Raises:
-            VaultError: a key opens with none of the vault's keys; nothing has changed.
-        """
-        changed = 0
-        async with self._engine.begin() as connection:
-            if connection.dialect.name == "postgresql":  # SQLite's write transactions exclude each other
-                await connection.execute(text("LOCK TABLE subjects IN SHARE ROW EXCLUSIVE MODE"))
-            await self._reload()
-            newest = self._wrappers[0]
-            people = select(subjects.c.subject, subjects.c.wrapped_key).where(
-                subjects.c.wrapped_key.is_not(None)
-            )
-            for row in (await connection.execute(people)).all():
-                context = bound("key", row.subject)
-                if _opened(newest, row.wrapped_key, context) is not None:
-                    continue
-                wrapped = encrypt(newest, await self._unwrap(row.subject, row.wrapped_key), context)
-                await connection.execute(
-                    update(subjects).where(subjects.c.subject == row.subject).values(wrapped_key=wrapped)
-                )
-                changed += 1
-        return changed
-
-    async def _unwrap(self, subject: str, wrapped: bytes) -> bytes:
-        context = bound("key", subject)
-        for reloaded in (False, True):
-            if reloaded:
-                await self._reload()
-            for wrapper in self._wrappers:
-                key = _opened(wrapper, wrapped, context)
-                if key is not None:
-                    return key
-        raise VaultError("a person's key opens with none of the vault's keys")
-
-    async def _reload(self) -> None:
-        if self._reload_keys is not None:
-            self._wrappers = tuple(map(AESGCM, await asyncio.to_thread(self._reload_keys)))
-
     def _lookup(self, identity: Identity) -> str:
         parts = [_utf8(part) for part in (identity.platform, identity.workspace_id, identity.user_id)]
         # Each part with its length: no two identities give the same bytes.
@@ -326,8 +274,7 @@ class Vault:
             if dialect is postgresql:
                 await connection.execute(text("LOCK TABLE subjects IN ROW EXCLUSIVE MODE"))
             # Only now: whoever wraps all keys anew either waits for this row, or is seen here.
-            await self._reload()
-            values["wrapped_key"] = encrypt(self._wrappers[0], key, bound("key", subject))
+            values["wrapped_key"] = await self._keys.wrap(subject, key)
             # Two first messages at once: one row wins, both read it.
             await connection.execute(
                 dialect.insert(subjects).values(values).on_conflict_do_nothing(index_elements=["lookup"])
@@ -336,55 +283,6 @@ class Vault:
         if found is None:
             raise VaultError("the person's row was erased while it was made")
         return str(found)
-
-    async def _key(self, subject: str) -> AESGCM:
-        cached = self._keys.get(subject)
-        if cached is not None and self._clock() < cached[1]:
-            self._keys.move_to_end(subject)
-            return cached[0]
-        async with self._reader.connect() as connection:
-            row = (
-                await connection.execute(
-                    select(subjects.c.wrapped_key, subjects.c.erased_ms).where(subjects.c.subject == subject)
-                )
-            ).one_or_none()
-        if row is None:
-            raise VaultError("no such person")
-        if row.erased_ms is not None or row.wrapped_key is None:
-            raise ErasedError(subject)
-        key = AESGCM(await self._unwrap(subject, row.wrapped_key))
-        if subject not in self._never_cache:
-            self._keys[subject] = (key, self._clock() + _CACHED_SECONDS)
-            if len(self._keys) > _CACHED_KEYS:
-                self._keys.popitem(last=False)
-        return key
-
-
-async def after_erase(engine: AsyncEngine) -> bool:
-    """Remove what an erased row leaves in the database's files; False: readers are in the way, call again.
-
-    On SQLite the write-ahead log still holds old pages: it is written back and cut to nothing (the erased
-    cells themselves are overwritten by `secure_delete`). On PostgreSQL the table of keys is rewritten; its
-    own write-ahead log expires by the server's settings.
-    """
-    if engine.dialect.name == "postgresql":
-        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-            await connection.execute(text("VACUUM (FULL) subjects"))
-        return True
-    async with engine.connect() as connection:
-        # Through the driver: a transaction, which SQLAlchemy would begin, must not be open here.
-        driver = (await connection.get_raw_connection()).driver_connection
-        if driver is None:
-            raise VaultError("the database connection is closed")
-        rows = await driver.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-    return not next(iter(rows))[0]
-
-
-def _opened(wrapper: AESGCM, wrapped: bytes, context: bytes) -> bytes | None:
-    try:
-        return decrypt(wrapper, wrapped, context)
-    except VaultError:
-        return None
 
 
 def _identity_bytes(identity: Identity) -> bytes:

@@ -14,9 +14,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from attribution import credentials
+from attribution import credential_reader
 from attribution.checkpoint import VerifierKey
-from attribution.credentials import LEDGER_LABEL, CredentialReport, endorsement_message
+from attribution.credential_reader import CredentialReport
+from attribution.credentials import LEDGER_LABEL, endorsement_message
 from attribution.errors import CredentialError, EvidenceError, ImageError
 from attribution.images import decode, pixels_digest, sniff
 from attribution.standalone import verify as standalone
@@ -112,7 +113,7 @@ def verify_image(data: bytes, trust: str | None = None) -> Checklist:
 
     try:
         pixels = decode(data)
-        report = credentials.read(data)
+        report = credential_reader.read(data)
     except (ImageError, CredentialError) as error:
         add("the file is a picture that can be read", ok=False, detail=str(error))
         return done()
@@ -151,7 +152,7 @@ def _digest_pixels(png: bytes) -> str:
 
 def _second_reader(image: bytes) -> tuple[bool, str]:
     try:
-        report = credentials.read(image)
+        report = credential_reader.read(image)
     except CredentialError as error:
         return False, str(error)
     if not report.valid:
@@ -164,7 +165,7 @@ def _image_signer(data: bytes, report: CredentialReport, trust: str | None) -> t
     if trust is None:
         return False, f"self-certified: the certificate calls itself {report.signer!r}; nobody vouches for it"
     roots = _certificates(trust)
-    if roots and credentials.read(data, trusted_roots=roots).trusted:
+    if roots and credential_reader.read(data, trusted_roots=roots).trusted:
         return True, f"{report.signer}, under a root certificate that you trust"
     try:
         keys = standalone.endorsed_keys(standalone.trusted_keys(trust), standalone.endorsements(trust))

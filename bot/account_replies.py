@@ -12,6 +12,7 @@ from bot.review_replies import not_moderator
 from bot.usecases.account import AccountView
 from bot.usecases.credits import Credited
 from bot.usecases.lookup import Found, MadeBy
+from bot.usecases.lookup_limit import LookupsSpent
 from bot.usecases.people import Stands
 from bot.usecases.review import NotModerator
 from bot.words import plural, shorten, when
@@ -87,6 +88,18 @@ def who_made(found: Found) -> Reply:
         for match, name in zip(result.matches, found.requesters, strict=True)
     )
     return Reply(title="Who made this?", text="Found in the record:", fields=fields)
+
+
+def lookups_spent(spent: LookupsSpent) -> Reply:
+    """Too many look-ups in an hour."""
+    times = "once" if spent.limit == 1 else f"{spent.limit} times"
+    return Reply(
+        text=(
+            f"You can ask who made a picture {times} an hour, and you have. "
+            f"Please ask again from {when(spent.again_ms)}."
+        ),
+        tone="warning",
+    )
 
 
 def credits_of(found: Sequence[Credited]) -> Reply:

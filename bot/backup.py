@@ -10,24 +10,27 @@ import asyncio
 import base64
 import hashlib
 import json
-import math
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from alembic import command
 from sqlalchemy import Connection, Integer, LargeBinary, Table, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from attribution.erasing import after_erase
+from attribution.erasures import erased_people, file_name, living, read
+from attribution.errors import ErasureListError
+from attribution.key_index import INDEX as KEYS
 from bot.errors import ConfigurationError
-from bot.schema import METADATA, config_for, migrate, revision_of
+from bot.schema import METADATA, config_for, revision_of, upgrade
+from bot.usecases.forget import forget
 
 FORMAT = 1
 BATCH = 500
 INDEX = "backup.json"
-EXPIRED = "expired"  # marks a backup that is being deleted
 
 
 async def backup(
@@ -54,54 +57,70 @@ async def backup(
     return {"tables": len(counts), "rows": sum(counts.values()), "blobs": copied}
 
 
-async def restore(engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path) -> Mapping[str, int]:
+async def restore(
+    engine: AsyncEngine, *, blobs: Path, keys: Path, folder: Path, erased: Mapping[str, int] | None
+) -> Mapping[str, int]:
     """Bring a backup back into an empty database and empty folders; returns counts.
 
+    Whoever was erased after the backup was made is erased again in the transaction that brings the rows, and
+    their pictures are not copied: at no moment are they back.
+
+    Args:
+        engine: of the new database.
+        blobs: the new folder of pictures.
+        keys: the new folder of keys.
+        folder: the backup.
+        erased: everybody who was ever erased, and when (Unix ms); None: the list is lost, and the people of
+            the backup come back as they were.
+
     Raises:
-        ConfigurationError: the backup is damaged or newer than this program, or something is not empty.
+        ConfigurationError: the backup is damaged or newer than this program, something is not empty, or the
+            list lacks people whom the backup knows as erased.
     """
     revision, counts = await asyncio.to_thread(_checked, folder, blobs, keys)
     if await revision_of(engine) is not None:
         raise ConfigurationError("the database is not empty: restore into a new one")
-    async with engine.connect() as connection:
+    gone: set[str] = set()
+    again: tuple[str, ...] = ()
+    async with engine.begin() as connection:  # begun: Alembic then leaves the commit to us
         await connection.run_sync(_load_all, revision, folder / "rows")
-        await connection.commit()
-    await migrate(engine)
-    copied = await asyncio.to_thread(_copy_tree, folder / "blobs", blobs)
+        await connection.run_sync(upgrade)
+        if erased is not None:
+            if not (await erased_people(connection)).keys() <= erased.keys():
+                raise ConfigurationError("the list of erasures is older than the backup: name a newer one")
+            again = await living(connection, erased)
+            for subject in again:
+                gone.update(await forget(connection, subject, erased_ms=erased[subject]))
+    await after_erase(engine)
+    copied = await asyncio.to_thread(_copy_tree, folder / "blobs", blobs, leave=gone)
     await asyncio.to_thread(_copy_tree, folder / "keys", keys, mode=0o600)
-    return {"tables": len(counts), "rows": sum(counts.values()), "blobs": copied}
+    return {
+        "tables": len(counts),
+        "rows": sum(counts.values()),
+        "blobs": copied,
+        "erased again": len(again),
+    }
 
 
-def expire_backups(parent: Path, *, now_ms: int | None = None) -> tuple[Path, ...]:
-    """Delete the backups in a folder whose time is over; gives these.
+def erased_since(folder: Path, places: Iterable[Path]) -> dict[str, int] | None:
+    """Everybody on the lists of erasures that lie in these folders; None where there is no list.
 
-    Only folders that hold the index of a complete backup with an expiry are touched. A mark is set first and
-    goes last, so that a deletion that was cut off is finished by the next call.
+    Args:
+        folder: the backup that is to come back; it says whose lists count.
+        places: folders; one that is not there is passed over.
+
+    Raises:
+        ConfigurationError: the backup has no keys, or a list is damaged.
     """
-    now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-    gone = []
-    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
-        if folder.is_symlink() or not folder.is_dir():
-            continue
-        if (folder / EXPIRED).is_file() or _expires_ms(folder) <= now:
-            (folder / EXPIRED).touch()
-            for path in folder.iterdir():
-                if path.name == EXPIRED:
-                    continue
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-            (folder / EXPIRED).unlink()
-            folder.rmdir()
-            gone.append(folder)
-    return tuple(gone)
-
-
-def _expires_ms(folder: Path) -> float:
-    """When a backup expires; never, where this is no backup or one that names no day."""
     try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        return float(index["expires_ms"]) if index["format"] == FORMAT else math.inf
-    except (OSError, ValueError, KeyError, TypeError):
-        return math.inf
+        origin = str(json.loads((folder / "keys" / KEYS).read_text(encoding="utf-8"))["origin"])
+        files = [place / file_name(origin) for place in places]
+        lists = [read(file, origin=origin) for file in files if file.is_file()]
+    except ErasureListError as error:
+        raise ConfigurationError(str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{folder} holds no complete backup") from error
+    return {subject: at for one in lists for subject, at in one.items()} if lists else None
 
 
 def _new_folder(folder: Path) -> Path:
@@ -234,11 +253,11 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _copy_tree(source: Path, target: Path, *, mode: int | None = None) -> int:
+def _copy_tree(source: Path, target: Path, *, mode: int | None = None, leave: Collection[str] = ()) -> int:
     count = 0
     target.mkdir(parents=True, exist_ok=True, mode=0o700)
     for path in sorted(source.rglob("*")) if source.is_dir() else ():
-        if not path.is_file() or path.suffix == ".tmp":
+        if not path.is_file() or path.suffix == ".tmp" or path.name in leave:
             continue
         copy = target / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from attribution.licenses import License
-from attribution.releases import Release
+from attribution.release_facts import Release
 from bot.conversation import Field
 from generation.catalog import ModelCard
 from generation.job import Credit

@@ -151,6 +151,7 @@ ModerationStep = Literal[
     "strikes",
     "pause",
     "unpause",
+    "cancel",
 ]
 
 
@@ -158,15 +159,15 @@ ModerationStep = Literal[
 class ModerationCommand:
     """A moderator's step beside reviews: lists, take-downs, quarantine, figures, the policies in force.
 
-    `target` is the id that the step is about; of "protected" a word to look for; of history, strikes, pause
-    and unpause the platform's own id of a person.
+    `target` is the id that the step is about; of "protected" a word to look for; of history, strikes, pause,
+    unpause and cancel the platform's own id of a person.
     """
 
     origin: Origin
     step: ModerationStep
     target: str = ""
     only: tuple[str, ...] = ()  # pictures: of takedown_confirm (empty: all candidates), and of takedown_open
-    reason: str = ""  # of takedown_open, history and pause
+    reason: str = ""  # of takedown_open, history, pause and cancel
     requested_by: str = ""  # of takedown_open: the person or rights holder
     received: str = ""  # same: when they asked, ISO 8601; empty: now
 

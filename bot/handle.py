@@ -114,6 +114,8 @@ class Conversation:
             case CancelCommand():
                 return await self._cancel(command)
             case WhoMadeCommand():
+                if spent := self._who_made.spent(command.origin):
+                    return account_replies.lookups_spent(spent)
                 return account_replies.who_made(
                     await self._who_made.find(command.image, origin=command.origin)
                 )
@@ -152,6 +154,8 @@ class Conversation:
         return self._replies.deleted(deleted)
 
     async def _made_by(self, command: ButtonCommand) -> Reply:
+        if spent := self._who_made.spent(command.origin):
+            return account_replies.lookups_spent(spent)
         return account_replies.made_by(await self._who_made.by_id(command.origin, command.target))
 
     async def _appeal(self, command: ButtonCommand) -> Reply:

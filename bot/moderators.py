@@ -24,7 +24,7 @@ from bot.usecases.account import Accounts
 from bot.usecases.deliver import Courier
 from bot.usecases.digest import Digest
 from bot.usecases.dry_run import DryRun
-from bot.usecases.people import People, Stands
+from bot.usecases.people import People, Stands, Stopped
 from bot.usecases.policies import Policies
 from bot.usecases.protect import Protect, ProtectRequest
 from bot.usecases.quarantine import QuarantineRoom
@@ -110,7 +110,7 @@ class Moderators:
             case "history":
                 outcome = await self._accounts.inspect(origin, target, reason=command.reason)
                 return account_replies.inspected(outcome)
-            case "strikes" | "pause" | "unpause":
+            case "strikes" | "pause" | "unpause" | "cancel":
                 return await self._about_person(command)
             case _:
                 return await self._taken_down(command)
@@ -121,9 +121,14 @@ class Moderators:
             return account_replies.stands(await self._people.standing(origin, target))
         if command.step == "unpause":
             return account_replies.unpaused(await self._people.unpause(origin, target))
+        member = replace(origin, user_id=target, user_name="", channel_id="", token="", private=True)
+        if command.step == "cancel":
+            stopped = await self._people.cancel(origin, target)
+            if isinstance(stopped, Stopped) and stopped.jobs:
+                await self._courier.notify(member, people_replies.stopped_notice(stopped, command.reason))
+            return people_replies.stopped(stopped)
         paused = await self._people.pause(origin, target)
         if isinstance(paused, Stands):
-            member = replace(origin, user_id=target, user_name="", channel_id="", token="", private=True)
             await self._courier.notify(member, account_replies.paused_notice(paused, command.reason))
         return account_replies.stands(paused)
 

@@ -9,9 +9,10 @@ from bot.conversation import Field, Reply
 from bot.review_replies import not_moderator
 from bot.rights_replies import state
 from bot.usecases.dry_run import Screened
+from bot.usecases.people import Stopped
 from bot.usecases.review import NotModerator
 from bot.usecases.takedown import overdue
-from bot.words import CATEGORY_NAMES, plural, when
+from bot.words import CATEGORY_NAMES, plural, shorten, when
 from moderation.policies import PolicyRecord
 from moderation.quarantine import Case
 from moderation.types import Action, Category, Finding
@@ -185,3 +186,31 @@ def _by_category(outcome: Day, kind: str, action: Action) -> str:
 
 def _most(item: tuple[Category | None, int]) -> tuple[int, str]:
     return -item[1], str(item[0])
+
+
+def stopped(outcome: Stopped | NotModerator) -> Reply:
+    """After a moderator cancelled what a member had in the queue."""
+    if isinstance(outcome, NotModerator):
+        return not_moderator()
+    if not outcome.jobs:
+        return Reply(text=f"{outcome.name} has nothing waiting or running.")
+    return Reply(
+        text=(
+            f"Cancelled of {outcome.name}: {outcome.jobs} {plural('request', outcome.jobs)}; "
+            f"{outcome.images} {plural('picture', outcome.images)} went back to their quota. "
+            "What was being drawn stops within a second."
+        ),
+        tone="good",
+    )
+
+
+def stopped_notice(outcome: Stopped, reason: str) -> Reply:
+    """Told in private to the member."""
+    why = f" Reason given: {shorten(reason, 300)}" if reason.strip() else ""
+    return Reply(
+        text=(
+            f"A moderator cancelled {outcome.jobs} {plural('request', outcome.jobs)} of yours; "
+            f"your quota has the pictures back.{why}"
+        ),
+        tone="warning",
+    )

@@ -89,7 +89,8 @@ class Posts:
                 delete(table).where(table.c.created_ms < older_than_ms, table.c.subject.not_in(keep))
             )
 
-    async def forget(self, subject: str, *, connection: AsyncConnection) -> None:
+    @staticmethod
+    async def forget(subject: str, *, connection: AsyncConnection) -> None:
         """Delete all rows of an erased person."""
         await connection.execute(delete(posts).where(posts.c.subject == subject))
         await connection.execute(delete(parked).where(parked.c.subject == subject))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attribution.errors import AttributionError, ErasedError, LegalHoldError
 from attribution.licenses import License
 from bot.card import DrawnImage, card_fields
 from bot.conversation import Button, Field, ImageFile, Reply
-from bot.errors import BotError, NotFoundError, UsageError
+from bot.error_words import sentence
 from bot.picture_buttons import picture_buttons, ranking_notes
 from bot.usecases.iterate import Cancelled, Deleted, NotYours
 from bot.usecases.outcomes import (
@@ -33,20 +32,9 @@ from bot.words import (
 )
 from generation.card import MAX_UPSCALED
 from generation.catalog import ModelCard
-from generation.errors import GenerationError, QueueClosedError, RequestLimitError
 from generation.job import Job
-from moderation.errors import (
-    AlreadyDecidedError,
-    ModerationError,
-    ProtectedError,
-    QuarantineError,
-    ReviewMissingError,
-    TakedownError,
-)
 from moderation.policy import Policy
 from moderation.types import Finding, Verdict
-
-SORRY = "Something went wrong on our side; nothing was lost. Please try again in a moment."
 
 
 class Replies:
@@ -292,30 +280,3 @@ class Replies:
     def explain(self, error: Exception) -> Reply:
         """Words for a failure; anything unknown is our own fault, and says so."""
         return Reply(text=sentence(error), tone="bad")
-
-
-def sentence(error: Exception) -> str:
-    """One clear sentence for an error: what happened, and what to do."""
-    match error:
-        case RequestLimitError(retry_after_s=wait):
-            later = f" Try again in {duration(wait)}." if wait else ""
-            return f"{error.limit[:1].upper()}{error.limit[1:]}.{later}"
-        case QueueClosedError(reason=reason):
-            why = f": {reason}" if reason else ""
-            return f"Nothing new is taken at the moment{why}. Please try again later."
-        case NotFoundError():
-            return f"There is no {error.what} {error.target!r} here."
-        case ReviewMissingError():
-            return "There is no such review here."
-        case AlreadyDecidedError(outcome=outcome):
-            return f"Another moderator has already decided this: {outcome.replace('_', ' ')}."
-        case ErasedError():
-            return "This person's data were erased."
-        case LegalHoldError():
-            return "A disputed picture keeps this record for now; it can be erased when the dispute is over."
-        case ProtectedError(reason=reason) | TakedownError(reason=reason) | QuarantineError(reason=reason):
-            return f"{reason[:1].upper()}{reason[1:]}."
-        case UsageError() | BotError() | ModerationError() | AttributionError() | GenerationError():
-            return str(error)
-        case _:
-            return SORRY

@@ -46,7 +46,7 @@ async def migrate(engine: AsyncEngine) -> None:
     """
     try:
         async with engine.connect() as connection:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(upgrade)
             await connection.commit()
     except (OperationalError, DatabaseError, OSError) as error:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
@@ -62,7 +62,8 @@ async def revision_of(engine: AsyncEngine) -> str | None:
         return await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection) -> None:
+    """Upgrade inside the caller's transaction; errors as `migrate`."""
     if connection.dialect.name == "postgresql":  # two processes that start at once take turns
         connection.execute(text("SELECT pg_advisory_xact_lock(860770)"))
     config = config_for(connection)

@@ -9,14 +9,16 @@ import json
 import logging
 import os
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from attribution.errors import LedgerError
 from bot import review_replies
-from bot.backup import expire_backups
-from bot.compose import App
+from bot.backup_expiry import expire_backups
+from bot.composition.app import App
 from bot.platforms.base import Platform
 from bot.settings import Settings
+from generation.outage import is_away
 from moderation.errors import PolicyError
 
 log = logging.getLogger(__name__)
@@ -96,12 +98,12 @@ async def serve(app: App, stop: asyncio.Event, *, engine: bool, platforms: bool 
             tasks.create_task(draw(app, stop))
         if platforms:
             tasks.create_task(app.courier.run(stop))
-        tasks.create_task(_reap(app, stop))
-        tasks.create_task(_sweep(app, stop))
-        tasks.create_task(_reload(app, stop))
+        tasks.create_task(_persist(app, stop, _reap))
+        tasks.create_task(_persist(app, stop, _sweep))
+        tasks.create_task(_persist(app, stop, _reload))
         if platforms:
-            tasks.create_task(_tell(app, stop))
-            tasks.create_task(_publish(app, stop))
+            tasks.create_task(_persist(app, stop, _tell))
+            tasks.create_task(_persist(app, stop, _publish))
         tasks.create_task(_beat(heartbeat_file(app.settings), stop))
 
 
@@ -135,6 +137,19 @@ async def _beat(file: Path, stop: asyncio.Event) -> None:
     await asyncio.to_thread(file.unlink, missing_ok=True)
 
 
+async def _persist(
+    app: App, stop: asyncio.Event, what: Callable[[App, asyncio.Event], Awaitable[None]]
+) -> None:
+    """Begin anew after the database was away: these loops keep nothing between their rounds."""
+    while not stop.is_set():
+        try:
+            await what(app, stop)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            await app.queue.outage.wait(error, stop)
+
+
 async def _reap(app: App, stop: asyncio.Event) -> None:
     """Give jobs of dead workers back to the queue."""
     while not stop.is_set():
@@ -152,6 +167,7 @@ async def _sweep(app: App, stop: asyncio.Event) -> None:
             log.info("%d pictures went with their retention period", gone)
         await app.quarantine.sweep()
         await app.uninstall.sweep()
+        await app.erasures.settle()
         if app.settings.retention.backup_dir is not None:
             for folder in await asyncio.to_thread(expire_backups, app.settings.retention.backup_dir):
                 log.info("the backup %s has expired and is deleted", folder)

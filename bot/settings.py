@@ -102,11 +102,23 @@ class CatalogFile(_Section):
     path: Path | None = None
 
 
+class LicensesFolder(_Section):
+    """More licenses of models than those that ship."""
+
+    path: Path | None = None  # a folder of TOML files, see docs/licenses.md
+
+
 class Quota(_Section):
     """What one person may ask for."""
 
     images_per_day: int = Field(default=100, ge=1)
     jobs_in_flight: int = Field(default=3, ge=1)
+
+
+class LookupSettings(_Section):
+    """Who made this picture."""
+
+    per_hour: int = Field(default=20, ge=1)  # times one member may ask in a chat
 
 
 class PlansFile(_Section):
@@ -162,7 +174,9 @@ class Settings(BaseSettings):
     retention: Retention = Retention()
     policy: PolicyFile = PolicyFile()
     catalog: CatalogFile = CatalogFile()
+    licenses: LicensesFolder = LicensesFolder()
     quota: Quota = Quota()
+    lookup: LookupSettings = LookupSettings()
     plans: PlansFile = PlansFile()
     engine: EngineSettings = EngineSettings()
     ledger: LedgerSettings = LedgerSettings()
@@ -190,6 +204,12 @@ class Settings(BaseSettings):
     def blobs_dir(self) -> Path:
         """The folder of the blob store."""
         return Path(self.blobs.url.removeprefix("file://")) if self.blobs.url else self.data_dir / "blobs"
+
+    @property
+    def erasure_folders(self) -> tuple[Path, ...]:
+        """Where the list of erasures is kept: beside the database, and beside the backups that it guards."""
+        backups = self.retention.backup_dir
+        return (self.data_dir, backups) if backups else (self.data_dir,)
 
     @property
     def checkpoints_file(self) -> Path:

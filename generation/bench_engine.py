@@ -17,8 +17,11 @@ from generation.bench_trace import bench_traces
 from generation.card import ModelCard
 from generation.catalog import Catalog
 from generation.engine import Engine
+from generation.families.base import InFlight, LoadedModel
 from generation.families.tiny import build_tiny_model
 from generation.job import GeneratedImage, ImageRequest
+from generation.models import ModelShelf
+from generation.profiling import measure_knee
 
 SAMPLERS = {
     "DDIM": "ddim", "Euler": "euler", "Euler-a": "euler_a", "DPM++": "dpm++", "UniPC": "unipc", "LCM": "lcm"
@@ -67,8 +70,15 @@ async def bench_engine() -> dict[str, object]:
 
 
 def _traces(folder: Path) -> Mapping[str, object]:
+    import torch  # noqa: PLC0415 - heavy
+
+    torch.set_num_threads(1)
     card = build_tiny_model(folder, channels=_LAUNCH_BOUND, text_width=64)
-    return bench_traces(card, _REQUEST)
+    model: LoadedModel[InFlight] = ModelShelf(device="cpu", room=1, services={}).get(
+        card, in_use=lambda _: False
+    )
+    knee = measure_knee(card, model, aspect="1:1", device="cpu")
+    return bench_traces(card, _REQUEST, rows=knee.rows if knee.invariant else 1)
 
 
 async def _draw(

@@ -9,11 +9,12 @@ from PIL import Image
 from generation.sticker.quality.plots import line_chart
 
 _NAMES = {
-    "serial": "one at a time, mean",
-    "static": "batches of four, mean",
-    "stepwise": "step by step, mean",
-    "preview": "step by step, first preview p95",
-    "serial_preview": "one at a time, first preview p95",
+    "serial": "one at a time",
+    "static": "fours",
+    "stepwise": "exact",
+    "bucket": "bucket",
+    "preview": "exact, preview",
+    "serial_preview": "one at a time, preview",
 }
 
 
@@ -28,11 +29,11 @@ def plot(by_load: Mapping[str, Mapping[str, Mapping[str, float]]], *, service_s:
     def points(policy: str, key: str) -> list[tuple[float, float]]:
         return [(float(load), policies[policy][key] / service_s) for load, policies in by_load.items()]
 
-    series = {name: points(name, "mean_s") for name in ("serial", "static", "stepwise")}
+    series = {name: points(name, "mean_s") for name in next(iter(by_load.values()))}
     series["preview"] = points("stepwise", "preview_p95_s")
     series["serial_preview"] = points("serial", "preview_p95_s")
     return line_chart(
         {_NAMES[name]: values for name, values in series.items()},
-        title="Latency, in times of one picture alone",
+        title="Mean latency, and first preview p95, in times of one picture alone",
         across="load, as a share of what one at a time can serve",
     )

@@ -10,12 +10,16 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from generation.card import Lora, ModelCard, weights_digest
-from generation.errors import ModelLoadError, UnknownModelError
+from generation.errors import ModelFetchError, ModelLoadError, UnknownModelError
 from generation.families import ABILITIES, FAMILIES, TAKE_LORAS
+from generation.fetching import Fetch
+from generation.hub_source import HubSource
 
 __all__ = ["EMBEDDED_CARD", "Catalog", "ModelCard", "weights_digest"]
 
 EMBEDDED_CARD = Path(__file__).parent / "sticker" / "embedded" / "card.toml"
+
+_NOT_IN_CARDS = {"folder", "weights_sha256", "aspects", "abilities", "lora", "hub", "about"}  # as they stand
 
 Edge = Annotated[int, Field(ge=64, le=8192, multiple_of=8)]
 
@@ -61,6 +65,7 @@ class _CardEntry(BaseModel):
     options: dict[str, str | int | float | bool] = Field(default_factory=dict)
     abilities: list[Literal["img2img", "inpaint"]] | None = None  # None: all of the family's
     lora: Annotated[list[_LoraEntry], Field(max_length=8)] = Field(default_factory=list)
+    hub: HubSource | None = None  # for `verso models fetch`
     about: dict[str, object] = Field(default_factory=dict)  # for readers: sources, figures; not interpreted
 
     @model_validator(mode="after")
@@ -107,7 +112,7 @@ class Catalog:
         """
         files = [embedded] if embedded else []
         files += [path / "card.toml" if path.is_dir() else path for path in paths]
-        return cls([card for file in files for card in _read_file(file)])
+        return cls([_read_card(table, file) for file in files for table in _tables(file)])
 
     def get(self, model_id: str | None) -> ModelCard:
         """The card called `model_id`; None means the default.
@@ -129,7 +134,31 @@ class Catalog:
         return len(self._cards)
 
 
-def _read_file(file: Path) -> Iterator[ModelCard]:
+def fetch_of(file: Path, model_id: str) -> tuple[Fetch, str]:
+    """What a card says about downloading its model, and the id of its license; the folder need not exist.
+
+    Raises:
+        UnknownModelError: the file has no such card.
+        ModelFetchError: the card names no hub.
+        ModelLoadError: the file or the card is wrong.
+    """
+    tables = {str(table.get("id", "?")): table for table in _tables(file)}
+    if model_id not in tables:
+        raise UnknownModelError(model_id, tuple(tables))
+    entry = _entry(tables[model_id], file)
+    if entry.hub is None:
+        raise ModelFetchError(model_id, f"its card in {file} has no [model.hub] table")
+    order = Fetch(
+        model_id=entry.id,
+        hub=entry.hub,
+        revision=entry.revision,
+        folder=_folder(entry, file),
+        weights_sha256=None if entry.lora else entry.weights_sha256,  # with LoRAs it covers more
+    )
+    return order, entry.license_id
+
+
+def _tables(file: Path) -> list[Mapping[str, object]]:
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -137,23 +166,29 @@ def _read_file(file: Path) -> Iterator[ModelCard]:
     tables = document["model"] if list(document) == ["model"] else [document]
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ModelLoadError(file.name, f"{file}: models stand in [[model]] tables")
-    for table in tables:
-        yield _read_card(table, file)
+    return tables
 
 
-def _read_card(table: Mapping[str, object], file: Path) -> ModelCard:
-    model_id = str(table.get("id", "?"))
+def _entry(table: Mapping[str, object], file: Path) -> _CardEntry:
     try:
-        entry = _CardEntry.model_validate(table)
+        return _CardEntry.model_validate(table)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"]) or "card"
-        raise ModelLoadError(
-            model_id, f"{file}: {key}: {first['msg'].removeprefix('Value error, ')}"
-        ) from None
-    folder = (file.parent / Path(entry.folder).expanduser()).resolve()
+        reason = f"{file}: {key}: {first['msg'].removeprefix('Value error, ')}"
+        raise ModelLoadError(str(table.get("id", "?")), reason) from None
+
+
+def _folder(entry: _CardEntry, file: Path) -> Path:
+    return (file.parent / Path(entry.folder).expanduser()).resolve()
+
+
+def _read_card(table: Mapping[str, object], file: Path) -> ModelCard:
+    entry = _entry(table, file)
+    folder = _folder(entry, file)
     if entry.enabled and not folder.is_dir():
-        raise ModelLoadError(entry.id, f"{file}: the folder {folder} does not exist")
+        how = f"; 'verso models fetch {entry.id}' downloads it" if entry.hub else ""
+        raise ModelLoadError(entry.id, f"{file}: the folder {folder} does not exist{how}")
     loras = tuple(
         Lora(
             name=lora.name,
@@ -176,5 +211,7 @@ def _read_card(table: Mapping[str, object], file: Path) -> ModelCard:
         loras=loras,
         abilities=ABILITIES[entry.family] if entry.abilities is None else frozenset(entry.abilities),
         aspects={"1:1": (min(entry.width, entry.height),) * 2, **aspects},
-        **entry.model_dump(exclude={"folder", "weights_sha256", "aspects", "abilities", "lora", "about"}),
+        **entry.model_dump(
+            exclude={"folder", "weights_sha256", "aspects", "abilities", "lora", "hub", "about"}
+        ),
     )

@@ -56,6 +56,17 @@ class ModelLoadError(GenerationError):
         self.reason = reason
 
 
+class ModelFetchError(GenerationError):
+    """The model's files cannot be downloaded."""
+
+    code = "model_fetch"
+
+    def __init__(self, model_id: str, reason: str) -> None:
+        super().__init__(f"cannot fetch model {model_id!r}: {reason}")
+        self.model_id = model_id
+        self.reason = reason
+
+
 class OutOfMemoryError(GenerationError):
     """The device has too little memory for this request."""
 

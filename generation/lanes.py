@@ -11,6 +11,7 @@ from sqlalchemy import (
     FromClause,
     ScalarSelect,
     Select,
+    Update,
     case,
     delete,
     exists,
@@ -21,8 +22,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from generation import fairness
 from generation.clock import NowMs
-from generation.fairness import virtual_finish, virtual_start
 from generation.job import JobStatus
 from generation.pausing import paused
 from generation.tables import jobs, lanes
@@ -58,7 +59,7 @@ async def enter(connection: AsyncConnection, workspace_id: str) -> Entered:
         # The first waiting lane in the order of the index: no aggregate over all of them.
         lowest = select(lanes.c.virtual_start).where(waits).order_by(lanes.c.virtual_start).limit(1)
         highest = select(func.max(lanes.c.virtual_start))
-        start = virtual_start(
+        start = fairness.virtual_start(
             own=lane.virtual_start,
             lowest_waiting=await connection.scalar(lowest),
             highest=await connection.scalar(highest),
@@ -78,7 +79,9 @@ async def finish_tag(
             jobs.c.workspace_id == lane.workspace_id,
         )
     )
-    return virtual_finish(cost=cost, weight=user_weight, last_finish=last, virtual_time=lane.virtual_time)
+    return fairness.virtual_finish(
+        cost=cost, weight=user_weight, last_finish=last, virtual_time=lane.virtual_time
+    )
 
 
 def fair_order(of: FromClause) -> tuple[ColumnElement[object], ...]:
@@ -132,16 +135,22 @@ def _next_lane(models: Sequence[str] | None, workspace: str | None) -> Select[st
     )
 
 
-async def charge(
-    connection: AsyncConnection, *, workspace_id: str, cost: float, weight: float, finish: float
-) -> None:
-    """Move the lane on by a job that has been claimed from it."""
-    await connection.execute(
+def charge(
+    *,
+    workspace_id: ColumnElement[str],
+    cost: ColumnElement[float],
+    weight: ColumnElement[float],
+    virtual_finish: ColumnElement[float],
+) -> Update:
+    """Moves the lane on by a job that is claimed from it; the job is described by parameters or columns."""
+    return (
         update(lanes)
         .where(lanes.c.workspace_id == workspace_id)
         .values(
             virtual_start=lanes.c.virtual_start + cost / weight,
-            virtual_time=case((lanes.c.virtual_time < finish, finish), else_=lanes.c.virtual_time),
+            virtual_time=case(
+                (lanes.c.virtual_time < virtual_finish, virtual_finish), else_=lanes.c.virtual_time
+            ),
         )
     )
 

@@ -15,14 +15,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Row, insert, select, true, update
+from sqlalchemy import ColumnElement, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from generation import lanes, outbox
+from generation import claiming, lanes, outbox
 from generation.admission import QueueLimits
 from generation.clock import NowMs
 from generation.errors import JobCancelledError, LeaseLostError
 from generation.job import Job, JobStatus, StoredImage
+from generation.outage import Outage
+from generation.queue_reader import QueueReader
 from generation.sealing import Envelope
 from generation.tables import jobs, results
 
@@ -31,18 +33,17 @@ _log = logging.getLogger(__name__)
 OnFinish = Callable[[AsyncConnection, Job, Sequence[StoredImage]], Awaitable[None]]
 """Called inside the transaction that finishes a job, so that another trade's row stands or falls with it."""
 
-_CLAIM_TRIES = 3  # on PostgreSQL a rival may take the chosen job between the choice and the lock
+_CLAIM_TRIES = 3  # a job that cannot be opened makes room for the next one
 _REAP_AT_ONCE = 100
 _MESSAGE_LENGTH = 500
 
 
-class Leases:
+class Leases(QueueReader):
     """Jobs in the hands of workers."""
 
     def __init__(self, engine: AsyncEngine, *, envelope: Envelope, limits: QueueLimits) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(read_only=True)
-        self._envelope = envelope
+        super().__init__(engine, envelope=envelope)
+        self.outage = Outage(engine)
         self._limits = limits
         self._lease_ms = round(limits.lease_s * 1000)
 
@@ -60,19 +61,22 @@ class Leases:
             The job, running, with its new fence; None if nothing waits.
         """
         for _ in range(_CLAIM_TRIES):
-            async with self._reader.connect() as connection:
-                if not await connection.scalar(lanes.any_job(models, workspace)):
-                    return None  # an idle worker takes no write lock
-            row = await self._lease(worker_id, models, workspace)
+            row = await claiming.claim(
+                self._engine,
+                worker_id=worker_id,
+                lease_ms=self._lease_ms,
+                models=models,
+                workspace=workspace,
+            )
             if row is None:
-                continue
+                return None
             try:
                 return await self._envelope.open_job(row)
             except Exception:  # noqa: BLE001 - the vault is another trade's, so its errors are unknown here
                 # The job must not hang until its lease runs out: it is tried again after a pause, and fails
                 # when its attempts are used up.
-                _log.exception("job %s cannot be opened", row.id)
-                await self._fail(row.id, row.fence, code="sealed", message="", retryable=True)
+                _log.exception("job %s cannot be opened", row["id"])
+                await self._fail(row["id"], row["fence"], code="sealed", message="", retryable=True)
         return None
 
     async def beat(self, job: Job) -> bool:
@@ -188,34 +192,6 @@ class Leases:
             async with self._engine.begin() as connection:
                 await lanes.tidy(connection)
         return reaped
-
-    async def _lease(
-        self, worker_id: str, models: Sequence[str] | None, workspace: str | None
-    ) -> Row[*tuple[object, ...]] | None:
-        statement = (
-            update(jobs)
-            .where(jobs.c.id == lanes.next_job(models, workspace))
-            .values(
-                status=JobStatus.RUNNING,
-                attempt=jobs.c.attempt + 1,
-                fence=jobs.c.fence + 1,
-                worker_id=worker_id,
-                started_ms=NowMs(),
-                lease_until_ms=NowMs() + self._lease_ms,
-            )
-            .returning(jobs)
-        )
-        async with self._engine.begin() as connection:
-            row: Row[*tuple[object, ...]] | None = (await connection.execute(statement)).one_or_none()
-            if row is not None:
-                await lanes.charge(
-                    connection,
-                    workspace_id=row.workspace_id,
-                    cost=row.cost,
-                    weight=row.weight,
-                    finish=row.virtual_finish,
-                )
-        return row
 
     async def _fail(
         self, job_id: str, fence: int, *, code: str, message: str, retryable: bool, only_expired: bool = False

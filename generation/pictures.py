@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -14,13 +15,16 @@ from generation.families.base import Mask, Pixels
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _MAX_BYTES = 64 * 1024 * 1024
 _MAX_PIXELS = 64_000_000
-_COMPRESSION = 3  # the PNG is sealed, and encoded again when it is marked: speed counts for more than size
 
 
 def to_png(pixels: Pixels) -> bytes:
-    """Encode (H, W, 3) 8-bit pixels, with no metadata."""
+    """Encode (H, W, 3) 8-bit pixels, with no metadata.
+
+    Of what the filters leave of a picture, zlib need look for runs alone (Z_RLE): a quarter of the time of
+    its default, and for most pictures the smaller file.
+    """
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG", compress_level=_COMPRESSION)
+    Image.fromarray(pixels).save(stream, "PNG", compress_type=zlib.Z_RLE)
     return stream.getvalue()
 
 

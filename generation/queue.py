@@ -7,7 +7,6 @@ event submitted again finds the first job.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,19 +14,21 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, case, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from generation import lanes, loads, outbox, pausing, retention
+from generation import lanes, outbox, pausing, retention
 from generation.admission import QueueLimits, admit, place_or_refuse
 from generation.clock import NowMs
 from generation.fairness import cost_of
-from generation.job import ImageRequest, Job, JobStatus, StoredImage
+from generation.job import ImageRequest, Job, JobStatus
 from generation.leases import Leases, OnFinish
 from generation.loads import WorkspaceLoad
 from generation.pausing import Pause, PauseMode
-from generation.places import Place, place_of
+from generation.places import Place
+from generation.queue_reader import ACTIVE, digest_of
 from generation.sealing import Envelope, Seal, Unseal
-from generation.tables import jobs, results
+from generation.tables import jobs
 
 __all__ = [
+    "Cancelled",
     "JobQueue",
     "OnFinish",
     "Pause",
@@ -38,7 +39,13 @@ __all__ = [
     "WorkspaceLoad",
 ]
 
-_ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cancelled:
+    """What was stopped, waiting and running."""
+
+    jobs: int
+    images: int  # of them in all that count in a quota, and will count no more
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,7 +114,7 @@ class JobQueue(Leases):
             return await self._again(known)
         job_id = job_id or self._new_id()
         cost = cost_of(request)
-        dedupe_sha256 = _digest(dedupe_key)
+        dedupe_sha256 = digest_of(dedupe_key)
         sealed = await self._envelope.close(user_id, request, reply_to)  # before the write lock is taken
         async with self._engine.begin() as connection:
             lane = await lanes.enter(connection, workspace_id)
@@ -152,7 +159,7 @@ class JobQueue(Leases):
                 }
                 row = (await connection.execute(insert(jobs).values(values).returning(jobs))).one()
                 place = await place_or_refuse(connection, self._limits, job_id)
-        job = await self._envelope.open_job(row)
+        job = await self._open(row)
         if place is None:
             return await self._again(job)
         self._arrival.set()
@@ -167,56 +174,6 @@ class JobQueue(Leases):
             return
         self._arrival.clear()
 
-    async def get(self, job_id: str) -> Job | None:
-        """The job, unsealed, or None."""
-        return await self._one(jobs.c.id == job_id)
-
-    async def find(self, dedupe_key: str) -> Job | None:
-        """The job that was submitted for this event, or None."""
-        return await self._one(jobs.c.dedupe_sha256 == _digest(dedupe_key))
-
-    async def place(self, job_id: str) -> Place:
-        """Where the job stands, and when it will be drawn."""
-        async with self._reader.connect() as connection:
-            return await place_of(connection, job_id)
-
-    async def active(self, user_id: str) -> tuple[Job, ...]:
-        """The user's queued and running jobs, oldest first."""
-        query = select(jobs).where(jobs.c.user_id == user_id, jobs.c.status.in_(_ACTIVE))
-        async with self._reader.connect() as connection:
-            rows = (await connection.execute(query.order_by(jobs.c.created_ms, jobs.c.id))).all()
-        return tuple([await self._envelope.open_job(row) for row in rows])
-
-    async def usage(
-        self,
-        *,
-        since_ms: int,
-        user_id: str | None = None,
-        channel_id: str | None = None,
-        workspace_id: str | None = None,
-    ) -> tuple[tuple[int, int], ...]:
-        """See `loads.usage`."""
-        async with self._reader.connect() as connection:
-            return await loads.usage(
-                connection,
-                since_ms=since_ms,
-                user_id=user_id,
-                channel_id=channel_id,
-                workspace_id=workspace_id,
-            )
-
-    async def results(self, job_id: str) -> tuple[StoredImage, ...]:
-        """The stored pictures of a job, by index; empty if there are none."""
-        query = (
-            select(results, jobs.c.user_id)
-            .join(jobs, jobs.c.id == results.c.job_id)
-            .where(results.c.job_id == job_id)
-            .order_by(results.c.index)
-        )
-        async with self._reader.connect() as connection:
-            rows = (await connection.execute(query)).all()
-        return tuple([await self._envelope.open_image(row.user_id, row) for row in rows])
-
     async def cancel(self, job_id: str, *, user_id: str | None = None) -> bool:
         """Stop a job: at once if it waits, within about a second if it runs.
 
@@ -228,10 +185,11 @@ class JobQueue(Leases):
             Whether there was anything to stop.
         """
         which = jobs.c.id == job_id
-        return await self._cancel(which if user_id is None else which & (jobs.c.user_id == user_id)) > 0
+        of_user = which if user_id is None else which & (jobs.c.user_id == user_id)
+        return (await self._cancel(of_user)).jobs > 0
 
-    async def cancel_user(self, user_id: str) -> int:
-        """Stop all jobs of a user; returns how many there were."""
+    async def cancel_user(self, user_id: str) -> Cancelled:
+        """Stop all jobs of a user."""
         return await self._cancel(jobs.c.user_id == user_id)
 
     async def pause(self, workspace_id: str, mode: PauseMode, *, reason: str = "") -> None:
@@ -245,16 +203,6 @@ class JobQueue(Leases):
             resumed = await pausing.resume(connection, workspace_id)
         self._arrival.set()
         return resumed
-
-    async def pauses(self) -> tuple[Pause, ...]:
-        """All orders to stand still."""
-        async with self._reader.connect() as connection:
-            return await pausing.pauses_of(connection)
-
-    async def load(self) -> tuple[WorkspaceLoad, ...]:
-        """What waits and what is being drawn, by workspace."""
-        async with self._reader.connect() as connection:
-            return await loads.load(connection)
 
     async def purge(self, *, older_than_ms: int) -> list[str]:
         """Delete jobs that ended before this Unix time, and whose end has been told.
@@ -276,35 +224,26 @@ class JobQueue(Leases):
         async with self._engine.begin() as own:
             return await retention.forget(own, user_id)
 
-    async def _one(self, which: ColumnElement[bool]) -> Job | None:
-        async with self._reader.connect() as connection:
-            row = (await connection.execute(select(jobs).where(which))).one_or_none()
-        return await self._envelope.open_job(row) if row else None
-
     async def _again(self, job: Job) -> Submission:
         place = await self.place(job.id)
         return Submission(job=job, created=False, place=place.place, eta_s=place.eta_s, paused=place.paused)
 
-    async def _cancel(self, which: ColumnElement[bool]) -> int:
+    async def _cancel(self, which: ColumnElement[bool]) -> Cancelled:
         waits = jobs.c.status == JobStatus.QUEUED
         # One statement: between two, a job could change from one state to the other and escape both.
         statement = (
             update(jobs)
-            .where(which, jobs.c.status.in_(_ACTIVE))
+            .where(which, jobs.c.status.in_(ACTIVE))
             .values(
                 cancel_requested=True,
                 status=case((waits, JobStatus.CANCELLED), else_=jobs.c.status),
                 finished_ms=case((waits, NowMs()), else_=jobs.c.finished_ms),
             )
-            .returning(jobs.c.id, jobs.c.status)
+            .returning(jobs.c.id, jobs.c.status, jobs.c.images)
         )
         async with self._engine.begin() as connection:
             stopped = (await connection.execute(statement)).all()
             for row in stopped:
                 if row.status == JobStatus.CANCELLED:
                     await outbox.put(connection, row.id, "cancelled")
-        return len(stopped)
-
-
-def _digest(dedupe_key: str) -> str:
-    return hashlib.sha256(dedupe_key.encode("utf-8", "surrogatepass")).hexdigest()
+        return Cancelled(jobs=len(stopped), images=sum(row.images for row in stopped))

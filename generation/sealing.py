@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Row
 
@@ -17,9 +18,11 @@ Seal = Callable[[str, bytes], Awaitable[bytes]]
 Unseal = Callable[[str, bytes], Awaitable[bytes]]
 """(pseudonym, sealed data) -> data; raises for an erased user."""
 
+Columns = Mapping[str, Any]
+"""A row of a table, by the names of its columns."""
 
 _PLAIN_COLUMNS = (
-    "id", "workspace_id", "user_id", "attempt", "fence", "cancel_requested", "created_ms", "error_code"
+    "id", "workspace_id", "user_id", "attempt", "fence", "created_ms", "error_code"
 )  # fmt: skip
 _RESULT_COLUMNS = ("index", "blob", "seed", "width", "height", "pixels_sha256")
 
@@ -86,14 +89,14 @@ class Envelope:
             "sealed_reply_to": await self._seal(user_id, reply_to),
         }
 
-    async def open_job(self, row: Row[*tuple[object, ...]]) -> Job:
-        """A row of `jobs` as a value."""
-        columns = row._mapping  # noqa: SLF001 - the public name of a row's mapping
+    async def open_job(self, columns: Columns) -> Job:
+        """A row of `jobs`, by column names, as a value."""
         user_id = columns["user_id"]
         return Job(
             request=request_from_bytes(await self._unseal(user_id, columns["sealed_request"])),
             reply_to=await self._unseal(user_id, columns["sealed_reply_to"]),
             status=JobStatus(columns["status"]),
+            cancel_requested=bool(columns["cancel_requested"]),  # SQLite's own driver knows numbers only
             **{name: columns[name] for name in _PLAIN_COLUMNS},
         )
 

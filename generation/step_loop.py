@@ -9,7 +9,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Executor, Future, InvalidStateError
 
 from generation.batching import PREVIEW_STEPS, Flight, Mode, next_batch
@@ -21,12 +21,13 @@ from generation.job import GeneratedImage
 from generation.models import ModelShelf
 from generation.pictures import decode_mask, decode_source, to_png
 from generation.profile import Fact, Machine, profile_of
-from generation.self_test import same_in_the_mix
+from generation.self_test import compatibility_of_test, least_rows, same_in_the_mix
 from generation.tickets import Ticket, as_generation_error
 
 _log = logging.getLogger(__name__)
 
 _PREVIEW_EVERY = 4  # steps, after the first preview
+_PREVIEW_PAUSE_S = 0.25  # at least: no chat shows them faster
 _FIRST_STEP_S = 0.5  # a guess until a step of the model has been measured
 _IN_FLIGHT = 32  # pictures: their latents and embeddings are small, but not nothing
 
@@ -67,7 +68,8 @@ class StepLoop:
         self._tickets: list[Ticket] = []
         self._decoding: dict[Future[GeneratedImage], tuple[Ticket, int]] = {}
         self._step_s: dict[str, float] = {}  # model id -> measured duration of one step of one picture
-        self._caps: dict[tuple[str, int, int], int] = {}  # (model id, width, height) -> rows of a forward
+        self._caps: dict[tuple[str, int, int], int] = {}  # after memory ran out at (model id, width, height)
+        self._buckets: dict[Hashable, tuple[int, int]] = {}  # most and least rows of a forward, tested
 
     @property
     def tickets(self) -> tuple[Ticket, ...]:
@@ -127,23 +129,31 @@ class StepLoop:
         ticket.model = self._shelf.get(
             ticket.card, in_use=lambda model: any(other.model is model for other in self._tickets)
         )
-        ticket.bucket = self._bucket(ticket)
         ticket.rows = [
             ticket.loaded.prepare(ticket.request, index=index, source=source, **masked)
             for index in range(ticket.request.count)
         ]
+        ticket.bucket, ticket.least = self._bucket(ticket)
 
-    def _bucket(self, ticket: Ticket) -> int:
-        """Rows of each forward of this request, chosen now and never changed while it runs."""
-        request = ticket.request
-        place = (ticket.card.id, request.width, request.height)
-        if place not in self._caps:
-            wanted = 1 if request.upscale else self._rows(*place)
-            if wanted > 1 and not same_in_the_mix(ticket.loaded, request, rows=wanted):
-                _log.warning("model %s draws others in the mix than alone: one at a time", ticket.card.id)
-                wanted = 1
-            self._caps[place] = max(1, wanted)
-        return self._caps[place]
+    def _bucket(self, ticket: Ticket) -> tuple[int, int]:
+        """Most and least rows of each forward of this request, chosen now and never changed while it runs."""
+        request, place = ticket.request, _place(ticket)
+        most = 1 if request.upscale else self._rows(*place)
+        most = max(1, min(most, self._caps.get(place, most)))
+        if most == 1:
+            return 1, 1
+        key = (place, most, ticket.loaded.compatibility(ticket.rows[0]))
+        if key not in self._buckets:
+            self._buckets[key] = self._tested(ticket, most)
+        return self._buckets[key]
+
+    def _tested(self, ticket: Ticket, most: int) -> tuple[int, int]:
+        model, request = ticket.loaded, ticket.request
+        if not same_in_the_mix(model, request, rows=most):
+            _log.warning("model %s draws others in the mix than alone: one at a time", ticket.card.id)
+            return 1, 1
+        tested = compatibility_of_test(model, request) == model.compatibility(ticket.rows[0])
+        return most, least_rows(model, request, rows=most) if tested else most
 
     def _schedule(self) -> list[tuple[Ticket, InFlight]]:
         places: list[tuple[Ticket, InFlight]] = [
@@ -169,7 +179,7 @@ class StepLoop:
         tickets = list(dict.fromkeys(ticket for ticket, _ in batch))
         lead, started = tickets[0], self._clock()
         try:
-            lead.loaded.denoise([row for _, row in batch], pad_to=lead.bucket if lead.bucket > 1 else None)
+            lead.loaded.denoise([row for _, row in batch], pad_to=lead.least if lead.bucket > 1 else None)
         except Exception as error:  # noqa: BLE001 - these requests must not end the others
             known = as_generation_error(error)
             if isinstance(known, OutOfMemoryError) and lead.bucket > 1:
@@ -185,19 +195,21 @@ class StepLoop:
 
     def _shrink(self, lead: Ticket) -> None:
         """Halve the rows after memory ran out; whoever ran with more starts anew: other rows, other bits."""
-        place = (lead.card.id, lead.request.width, lead.request.height)
+        place = _place(lead)
         self._caps[place] = lead.bucket // 2
         _log.warning("model %s: out of memory; now %d rows in a forward", lead.card.id, self._caps[place])
         for ticket in list(self._tickets):
-            if (ticket.card.id, ticket.request.width, ticket.request.height) == place and ticket.rows:
+            if _place(ticket) == place and ticket.rows:
                 ticket.rows, ticket.pictures = [], {}
                 self._guarded(ticket, self._start)
 
     def _report(self, row: InFlight, ticket: Ticket) -> None:
         if ticket.on_progress is None:
             return
-        due = row.step == PREVIEW_STEPS or row.step % _PREVIEW_EVERY == 0
-        preview = ticket.loaded.preview(row) if due and row.step < row.steps else None
+        now, preview = self._clock(), None
+        due = row.step % _PREVIEW_EVERY == 0 and now >= ticket.previewed + _PREVIEW_PAUSE_S
+        if row.step < row.steps and (due or row.step == PREVIEW_STEPS):
+            preview, ticket.previewed = ticket.loaded.preview(row), now
         ticket.on_progress(ticket.done, ticket.steps, None if preview is None else to_png(preview))
 
     # --- settle ---
@@ -264,3 +276,7 @@ class StepLoop:
             act(ticket)
         except Exception as error:  # noqa: BLE001 - one request must not end the others
             self.fail(ticket, error)
+
+
+def _place(ticket: Ticket) -> tuple[str, int, int]:
+    return (ticket.card.id, ticket.request.width, ticket.request.height)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
@@ -32,11 +33,13 @@ class Ticket:
     should_cancel: Callable[[], bool] | None
     arrival: float  # s, monotonic
     user: str = ""
-    bucket: int = 1  # rows of each of its forwards; 1: exact mode
+    bucket: int = 1  # most rows of each of its forwards; 1: exact mode
+    least: int = 1  # rows up to which a forward is filled up; from there to `bucket` the bits are the same
     outcome: Future[tuple[GeneratedImage, ...]] = field(default_factory=Future)
     model: LoadedModel[InFlight] | None = None
     rows: list[InFlight] = field(default_factory=list)
     pictures: dict[int, GeneratedImage] = field(default_factory=dict)
+    previewed: float = -math.inf  # s, when the last preview was made
 
     @property
     def loaded(self) -> LoadedModel[InFlight]:

@@ -7,12 +7,14 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from generation.blobs import BlobStore
 from generation.engine import Engine
 from generation.errors import GenerationError, JobCancelledError, LeaseLostError
 from generation.job import GeneratedImage, Job, StoredImage
+from generation.outage import is_away
 from generation.progress import ProgressBoard, ProgressUpdate
 from generation.queue import JobQueue, OnFinish
 from generation.sealing import Seal, Unseal
@@ -22,6 +24,9 @@ _log = logging.getLogger(__name__)
 _IDLE_POLL_S = 0.5  # for jobs that another process has submitted; our own wake us at once
 _ERROR_PAUSE_S = 2.0  # after a failure of the database or the disk
 _REAP_EVERY_S = 5.0
+_SETTLE_FOR_S = 120.0  # what has been drawn is worth waiting for the database; the lease may outlive it
+
+Result = TypeVar("Result")
 
 
 class Worker:
@@ -103,18 +108,21 @@ class Worker:
             await asyncio.shield(self._queue.release(job))
         except LeaseLostError:
             pass
-        except Exception:  # noqa: BLE001 - the database's; it must not hide that this task was cancelled
-            _log.exception("job %s could not be given back: it waits until its lease runs out", job.id)
+        except Exception as error:  # noqa: BLE001 - the database's; it must not hide that this task was cancelled
+            _log.error(
+                "job %s could not be given back: it waits until its lease runs out",
+                job.id,
+                exc_info=None if is_away(error) else error,
+            )
 
     async def _serve(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
             try:
                 served = await self.run_one()
-            except Exception:  # noqa: BLE001 - the database's or the disk's
+            except Exception as error:  # noqa: BLE001 - the database's or the disk's
                 # The lease of the job in hand runs out and it is drawn again. The worker itself must survive
                 # until the trouble is over.
-                _log.exception("the worker cannot serve the queue")
-                await _wait(stop, _ERROR_PAUSE_S)
+                await self._sit_out(error, stop, "the worker cannot serve the queue")
                 continue
             if not served:
                 await self._queue.arrival(_IDLE_POLL_S)
@@ -124,9 +132,17 @@ class Worker:
             try:
                 if reaped := await self._queue.reap():
                     _log.warning("%d jobs were taken back from silent workers", reaped)
-            except Exception:  # noqa: BLE001 - as in `_serve`
-                _log.exception("the worker cannot reap the queue")
+            except Exception as error:  # noqa: BLE001 - as in `_serve`
+                await self._sit_out(error, stop, "the worker cannot reap the queue")
+                continue
             await _wait(stop, _REAP_EVERY_S)
+
+    async def _sit_out(self, error: Exception, stop: asyncio.Event, what: str) -> None:
+        if is_away(error):
+            await self._queue.outage.wait(error, stop)
+        else:
+            _log.error(what, exc_info=error)
+            await _wait(stop, _ERROR_PAUSE_S)
 
     async def _draw(self, job: Job) -> None:
         """Draw and settle the job, beating all the while.
@@ -138,23 +154,34 @@ class Worker:
         beating = asyncio.create_task(self._keep(job, lease))
         try:
             stored = await self._attempt(job, lease)
-            await self._queue.finish(job, stored, on_finish=self._on_finish)
+            await self._settle(lambda: self._queue.finish(job, stored, on_finish=self._on_finish))
         except LeaseLostError:
             raise
         except JobCancelledError:
             if lease.lost:
                 raise LeaseLostError(f"job {job.id} is no longer ours") from None
-            if await self._queue.beat(job):
-                await self._queue.cancelled(job)
-            else:
-                await self._queue.release(job)  # nobody asked for it: the engine is closing
+            if await self._settle(lambda: self._queue.beat(job)):
+                await self._settle(lambda: self._queue.cancelled(job))
+            else:  # nobody asked for it: the engine is closing
+                await self._settle(lambda: self._queue.release(job))
         except GenerationError as error:
             await self._fail(job, error, retryable=error.retryable)
         except Exception as error:  # noqa: BLE001 - the vault's, the ledger's or the disk's; a retry may help
-            await self._fail(job, error, retryable=True)
+            if is_away(error, database_only=False):
+                await self._queue.outage.wait(error)
+                await self._settle(lambda: self._queue.release(job))  # no fault of the job
+            else:
+                await self._fail(job, error, retryable=True)
         finally:
             beating.cancel()
             await asyncio.gather(beating, return_exceptions=True)
+
+    async def _settle(self, what: Callable[[], Awaitable[Result]]) -> Result:
+        """Write how the job ended, once the database is there.
+
+        If the answer to a write that went through was lost, the second one finds the lease gone: no harm.
+        """
+        return await self._queue.outage.outlast(what, give_up_s=_SETTLE_FOR_S)
 
     async def _attempt(self, job: Job, lease: _Lease) -> tuple[StoredImage, ...]:
         source = None
@@ -197,7 +224,9 @@ class Worker:
         code = error.code if isinstance(error, GenerationError) else "internal"
         # Only our own errors are known to hold nothing of the prompt.
         message = str(error) if known else type(error).__name__
-        again = await self._queue.fail(job, code=code, message=message, retryable=retryable)
+        again = await self._settle(
+            lambda: self._queue.fail(job, code=code, message=message, retryable=retryable)
+        )
         _log.warning(
             "job %s failed in attempt %d (%s: %s)%s",
             job.id,
@@ -217,9 +246,12 @@ class Worker:
             except LeaseLostError:
                 lease.lost = True
                 return
-            except Exception:  # noqa: BLE001 - the database's
+            except Exception as error:  # noqa: BLE001 - the database's
                 # A busy database may answer the next beat; if none comes through, the lease runs out.
-                _log.exception("job %s: a beat failed", job.id)
+                if is_away(error):
+                    await self._queue.outage.wait(error)
+                else:
+                    _log.exception("job %s: a beat failed", job.id)
 
 
 class _Lease:

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, RowMapping, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from moderation.tables import decisions
 from moderation.types import Action, Category, Finding, Scope, Verdict
@@ -185,15 +185,6 @@ class Decisions:
                 )
             ).one_or_none()
         return None if row is None else (await self._unseal(row.subject, row.text)).decode("utf-8", "replace")
-
-    async def forget(self, subject: str, connection: AsyncConnection | None = None) -> None:
-        """Delete a person's decisions."""
-        statement = delete(decisions).where(decisions.c.subject == subject)
-        if connection is not None:
-            await connection.execute(statement)
-            return
-        async with self._engine.begin() as own:
-            await own.execute(statement)
 
     async def _select(
         self, where: ColumnElement[bool], limit: int | None = None

@@ -1,4 +1,4 @@
-"""Deletes the records of moderation that the retention period no longer covers."""
+"""Deletes the records of moderation: what the retention period no longer covers, and an erased person's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from moderation.reviews import OPEN
-from moderation.tables import decisions, reviews
+from moderation.tables import decisions, reviews, standings, strikes, timeouts
+
+
+async def forget(connection: AsyncConnection, subject: str) -> None:
+    """Delete a person's decisions, reviews, strikes and time-outs."""
+    for table in (decisions, reviews, strikes, timeouts, standings):
+        await connection.execute(delete(table).where(table.c.subject == subject))
 
 
 async def expire(connection: AsyncConnection, *, older_than_ms: int, keep: Sequence[str] = ()) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from sqlalchemy import RowMapping, delete, select, update
+from sqlalchemy import RowMapping, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -189,15 +189,6 @@ class Reviews:
         )
         async with self._engine.begin() as connection:
             return tuple(_review(row) for row in (await connection.execute(statement)).mappings())
-
-    async def forget(self, subject: str, connection: AsyncConnection | None = None) -> None:
-        """Delete a person's reviews."""
-        statement = delete(reviews).where(reviews.c.subject == subject)
-        if connection is not None:
-            await connection.execute(statement)
-            return
-        async with self._engine.begin() as own:
-            await own.execute(statement)
 
     async def _may_appeal(self, decision_id: str) -> None:
         async with self._engine.execution_options(read_only=True).connect() as connection:

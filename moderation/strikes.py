@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from moderation.decisions import new_id, now_ms
-from moderation.policy import StrikePolicy
+from moderation.policy_parts import StrikePolicy
 from moderation.tables import standings, strikes, timeouts
 from moderation.types import Category
 
@@ -103,15 +103,6 @@ class Strikes:
         )
         async with self._engine.begin() as connection:
             return bool((await connection.execute(statement)).rowcount)
-
-    async def forget(self, subject: str, connection: AsyncConnection | None = None) -> None:
-        """Delete a person's strikes and time-outs."""
-        if connection is None:
-            async with self._engine.begin() as own:
-                await self.forget(subject, own)
-            return
-        for table in (strikes, timeouts, standings):
-            await connection.execute(delete(table).where(table.c.subject == subject))
 
     async def _lock(self, connection: AsyncConnection, subject: str, workspace_id: str) -> None:
         """Make and lock the person's row, so that two strikes at once are counted one after the other."""

@@ -75,6 +75,7 @@ STATED = {
     "slack-sdk": "MIT",
     "tqdm": "MPL-2.0 AND MIT",
     "transformers": "Apache-2.0",
+    "uharfbuzz": "Apache-2.0 AND MIT",  # MIT: HarfBuzz, which is linked in
     "yarl": "Apache-2.0",
 }
 """Read by a person from the license file, where the metadata has no SPDX expression and no classifier."""

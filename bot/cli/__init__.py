@@ -18,6 +18,7 @@ from bot.cli import (
     bench,
     duty,
     evidence,
+    fetch,
     imagine,
     iterate,
     keys,
@@ -32,8 +33,8 @@ from bot.cli import (
     takedown,
 )
 from bot.cli.output import Exit, errors, failure, print_json
+from bot.error_words import sentence
 from bot.errors import BotError, UsageError
-from bot.replies import sentence
 from generation.errors import GenerationError, UnknownModelError
 from moderation.errors import ModerationError
 
@@ -67,6 +68,7 @@ for module in (
     ledger,
     operate,
     profile,
+    fetch,
     keys,
     bench,
 ):

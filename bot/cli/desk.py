@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from bot.cli.output import print_json, show_reply
 from bot.cli.people import moderator
-from bot.compose import App, open_app
+from bot.compose import open_app
+from bot.composition.app import App
 from bot.conversation import Origin, Reply
 from bot.platforms.terminal import TerminalPlatform
 from bot.settings import load_settings

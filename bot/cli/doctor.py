@@ -13,13 +13,12 @@ from rich.text import Text
 from sqlalchemy.exc import SQLAlchemyError
 
 from attribution.errors import AttributionError
-from attribution.licenses import LicenseCatalog
 from bot.cli.output import Exit, console, print_json
-from bot.compose import catalog_of, open_keys, policy_of
+from bot.composition.configured import catalog_of, licenses_of, open_keys, policy_of
 from bot.database import open_database
+from bot.error_words import sentence
 from bot.errors import BotError
 from bot.gates import Gate
-from bot.replies import sentence
 from bot.schema import migrate, revision_of
 from bot.serve import alive
 from bot.settings import Settings, load_settings
@@ -120,7 +119,7 @@ async def _keys(settings: Settings) -> str:
 
 
 async def _models(settings: Settings) -> str:
-    gate, known = Gate(LicenseCatalog.load(), **dict(settings.workspace)), []
+    gate, known = Gate(licenses_of(settings), **dict(settings.workspace)), []
     for card in catalog_of(settings):
         closed = gate(card)
         if weights_digest(card.folder, card.loras) != card.weights_sha256:

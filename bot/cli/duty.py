@@ -11,7 +11,8 @@ from bot import people_replies
 from bot.cli.output import print_json, show_reply
 from bot.cli.people import Actor, AsJson, moderator, review_app
 from bot.cli.takedown import takedown_json
-from bot.compose import App, open_app
+from bot.compose import open_app
+from bot.composition.app import App
 from bot.settings import load_settings
 from bot.usecases.digest import Day
 from bot.usecases.review import NotModerator

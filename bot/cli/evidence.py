@@ -18,11 +18,12 @@ from attribution.verify import Checklist, verify_bundle, verify_image
 from bot import account_replies
 from bot.cli.imagine import terminal_origin
 from bot.cli.output import Exit, console, print_json, show_reply
-from bot.compose import catalog_of, open_app
+from bot.compose import open_app
+from bot.composition.configured import catalog_of
 from bot.errors import UsageError
 from bot.settings import load_settings
 from bot.usecases.evidence import read_bounded
-from bot.usecases.redraw import check_model, read_recorded, redraw
+from bot.usecases.redraw import check_model, read_recorded, redraw, source_of
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -143,9 +144,10 @@ async def _replay(file: Path, *, as_json: bool) -> None:
     recorded = read_recorded(read_bounded(file, MAX_BUNDLE))
     check_model(catalog_of(settings), recorded)
     async with open_app(settings) as app:
+        source = await source_of(recorded, blobs=app.blobs, vault=app.vault)
         engine = await asyncio.to_thread(app.engine)
         try:
-            result = await redraw(engine, recorded)
+            result = await redraw(engine, recorded, source=source)
         finally:
             await engine.close()
     if as_json:

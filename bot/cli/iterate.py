@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from bot import next_replies
-from bot.cli.imagine import run_job, terminal_origin
+from bot.cli.drawing import run_job
+from bot.cli.imagine import terminal_origin
 from bot.cli.output import Exit, print_json, show_reply
-from bot.compose import App, open_app
+from bot.compose import open_app
+from bot.composition.app import App
 from bot.conversation import BlendCommand, DescribeCommand
 from bot.errors import UsageError
 from bot.settings import load_settings

@@ -11,12 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from attribution.erasing import after_erase
 from attribution.key_index import INDEX, drop_retired, rotate_ledger_key
 from attribution.key_service import service_of
-from attribution.keys import add_vault_key, rotate_image_signer
-from attribution.vault import after_erase
+from attribution.renewal import add_vault_key, rotate_image_signer, rotate_mark_key
 from bot.cli.output import console, print_json
-from bot.compose import open_app, open_keys
+from bot.compose import open_app
+from bot.composition.configured import open_keys
 from bot.settings import load_settings
 from bot.words import when
 
@@ -61,18 +62,20 @@ def show_keys(as_json: AsJson = False) -> None:
 
 @keys_app.command("rotate")
 def rotate(
-    which: Annotated[Literal["ledger", "vault", "c2pa"], typer.Argument(help="The key to replace.")],
+    which: Annotated[Literal["ledger", "vault", "mark", "c2pa"], typer.Argument(help="The key to replace.")],
     overlap_days: Annotated[
         float,
         typer.Option(help="Of the ledger: how long the old key signs beside the new one.", min=0, max=3650),
     ] = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Replace a key: of the ledger, of the vault, or of the image signer (c2pa)."""
+    """Replace a key: of the ledger, of the vault, of the marks, or of the image signer (c2pa)."""
     if which == "ledger":
         _rotate_ledger(overlap_days, as_json=as_json)
     elif which == "vault":
         _rotate_vault(as_json=as_json)
+    elif which == "mark":
+        _rotate_mark(as_json=as_json)
     else:
         _rotate_image_signer(as_json=as_json)
 
@@ -96,6 +99,18 @@ def _rotate_vault(*, as_json: bool) -> None:
         console.print("Make a new backup: older backups hold the old key.", style="yellow")
 
     asyncio.run(run())
+
+
+def _rotate_mark(*, as_json: bool) -> None:
+    settings = load_settings()
+    open_keys(settings)
+    path = rotate_mark_key(settings.keys_dir)
+    if as_json:
+        print_json({"file": str(path)})
+        return
+    console.print(f"New mark key: {path}. Copies carry it from now on.", soft_wrap=True, markup=False)
+    console.print("The older keys stay: they read the marks of copies that were posted before.")
+    console.print("Make a new backup of the keys: verso keys backup", style="yellow")
 
 
 def _rotate_image_signer(*, as_json: bool) -> None:

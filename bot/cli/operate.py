@@ -12,13 +12,14 @@ from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
-from attribution.licenses import LicenseCatalog
-from bot.backup import backup, restore
+from bot.backup import backup, erased_since, restore
 from bot.cli.doctor import doctor
 from bot.cli.output import console, errors, print_json, show_fields
-from bot.compose import catalog_of, open_app
+from bot.compose import open_app
+from bot.composition.configured import catalog_of, licenses_of
 from bot.conversation import Field
 from bot.database import open_database
+from bot.errors import ConfigurationError
 from bot.gates import Gate
 from bot.platforms.terminal import TerminalPlatform
 from bot.schema import migrate, revision_of
@@ -27,6 +28,12 @@ from bot.settings import Settings, load_settings
 
 models_app = typer.Typer(help="The catalog, with licenses.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+NO_LIST = (
+    "the list of erasures (erasures-*.jsonl) is in none of these folders: {places}. It says who was erased "
+    "after the backup and must not come back. Name its folder with --erasures, or add --erasures-lost"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -128,18 +135,35 @@ def backup_command(folder: Annotated[Path, typer.Argument(help="A new folder.")]
 
 def restore_command(
     folder: Annotated[Path, typer.Argument(help="A folder that 'verso backup' made.")],
+    erasures: Annotated[
+        Path | None, typer.Option(help="Folder with the list of erasures, where it lies elsewhere.")
+    ] = None,
+    erasures_lost: Annotated[
+        bool, typer.Option(help="The list is lost: bring back even people who were erased since.")
+    ] = False,
 ) -> None:
-    """Bring a backup back, into an empty database and data folder."""
+    """Bring a backup back, into an empty database and data folder; who was erased since stays erased."""
 
     async def run() -> None:
         settings = load_settings()
+        places = [*settings.erasure_folders, folder.absolute().parent, *([erasures] if erasures else [])]
+        erased = erased_since(folder, places)
+        if erased is None and not erasures_lost:
+            raise ConfigurationError(NO_LIST.format(places=", ".join(dict.fromkeys(map(str, places)))))
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         engine = open_database(settings.database_url)
         try:
-            counts = await restore(engine, blobs=settings.blobs_dir, keys=settings.keys_dir, folder=folder)
+            counts = await restore(
+                engine, blobs=settings.blobs_dir, keys=settings.keys_dir, folder=folder, erased=erased
+            )
         finally:
             await engine.dispose()
-        console.print(f"Restored: {counts['rows']} rows, {counts['blobs']} pictures, the keys.")
+        console.print(
+            f"Restored: {counts['rows']} rows, {counts['blobs']} pictures, the keys. "
+            f"Erased again: {counts['erased again']}."
+        )
+        if erased is None:
+            console.print("Repeat the erasures that came after the backup.", style="yellow")
 
     asyncio.run(run())
 
@@ -147,7 +171,8 @@ def restore_command(
 @models_app.command("list")
 def list_models(as_json: AsJson = False) -> None:
     """The models, with family and license."""
-    settings, licenses = load_settings(), LicenseCatalog.load()
+    settings = load_settings()
+    licenses = licenses_of(settings)
     catalog, gate = catalog_of(settings), Gate(licenses, **dict(settings.workspace))
     closed = {c.id: gate(c) for c in catalog}
     if as_json:
@@ -184,8 +209,9 @@ def show_model(
     model_id: Annotated[str | None, typer.Argument(help="Default: the embedded model.")] = None,
 ) -> None:
     """One model: card, license, terms."""
-    card = catalog_of(load_settings()).get(model_id)
-    license_ = LicenseCatalog.load().get(card.license_id)
+    settings = load_settings()
+    card = catalog_of(settings).get(model_id)
+    license_ = licenses_of(settings).get(card.license_id)
     show_fields(
         card.name,
         [
@@ -199,3 +225,11 @@ def show_model(
         ],
     )
     console.print(license_.terms_text, markup=False)
+    if license_.full_text is None:
+        console.print(f"\nThe full text is not stored here. It is at {license_.url}", markup=False)
+        return
+    console.print(f"\nFULL TEXT OF THE LICENSE, sha256 {license_.full_text_sha256}", markup=False)
+    if license_.full_text_source:
+        console.print(f"Taken from: {license_.full_text_source}", markup=False)
+    console.print()
+    console.print(license_.full_text, markup=False, highlight=False, soft_wrap=True)

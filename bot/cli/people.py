@@ -12,9 +12,11 @@ from rich.text import Text
 
 from bot import review_replies
 from bot.account_copy import account_json, copy_files, names_of, write_copy
-from bot.cli.imagine import terminal_origin, working
+from bot.cli.drawing import working
+from bot.cli.imagine import terminal_origin
 from bot.cli.output import Exit, console, print_json, show_reply
-from bot.compose import App, open_app
+from bot.compose import open_app
+from bot.composition.app import App
 from bot.conversation import Origin
 from bot.errors import NotFoundError
 from bot.platforms.terminal import TerminalPlatform

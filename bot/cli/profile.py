@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bot.cli.operate import AsJson, models_app
 from bot.cli.output import console, errors, print_json
-from bot.compose import catalog_of, knees_file
+from bot.composition.configured import catalog_of, knees_file
 from bot.settings import load_settings
 
 

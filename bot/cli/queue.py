@@ -10,7 +10,8 @@ import typer
 
 from bot.cli.output import console, print_json, show_fields
 from bot.cli.people import AsJson, subject_named
-from bot.compose import App, open_app
+from bot.compose import open_app
+from bot.composition.app import App
 from bot.conversation import Field
 from bot.settings import load_settings
 from bot.words import plural, when
@@ -114,7 +115,7 @@ def cancel(
     """Cancel all jobs of a user, waiting and running."""
 
     async def body(app: App) -> None:
-        count = await app.queue.cancel_user(await subject_named(app, user))
+        count = (await app.queue.cancel_user(await subject_named(app, user))).jobs
         console.print(f"Cancelled: {count} {plural('request', count)}.")
 
     _run(body)

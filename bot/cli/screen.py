@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from bot.cli.imagine import verdict_json
+from bot.cli.drawing import verdict_json
 from bot.cli.output import console, print_json
 from bot.cli.replay import replay
 from bot.compose import open_moderator

@@ -8,22 +8,22 @@ from dataclasses import dataclass, field
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.acceptance import Acceptances
+from attribution.erasing import after_erase
+from attribution.erasures import Erasures
+from attribution.errors import LegalHoldError
 from attribution.ledger import Ledger
 from attribution.record import EventKind
-from attribution.releases import Release, Releases
-from attribution.vault import Vault, after_erase
+from attribution.release_facts import Release
+from attribution.releases import Releases
+from attribution.vault import Vault
 from bot.conversation import Origin
 from bot.errors import NotFoundError, UsageError
-from bot.posts import Posts
 from bot.usecases.credits import Credited, Credits
-from bot.usecases.request import clean_prompt, subject_of
+from bot.usecases.forget import forget
+from bot.usecases.request import clean_prompt, now_ms, subject_of
 from bot.usecases.review import NotModerator
 from generation.blobs import BlobStore
 from generation.errors import BlobMissingError
-from generation.queue import JobQueue
-from moderation.decisions import Decisions
-from moderation.reviews import Reviews
-from moderation.strikes import Strikes
 from moderation.withheld import Withheld
 
 
@@ -73,21 +73,15 @@ class Accounts:
         ledger: Ledger,
         acceptances: Acceptances,
         releases: Releases,
-        decisions: Decisions,
-        reviews: Reviews,
-        strikes: Strikes,
-        queue: JobQueue,
-        posts: Posts,
+        erasures: Erasures,
         blobs: BlobStore,
         forget_pictures: Callable[[Sequence[str]], None],
         withheld: Withheld,
         credits_: Credits,
     ) -> None:
         self._engine, self._vault, self._ledger = engine, vault, ledger
-        self._acceptances, self._releases, self._decisions = acceptances, releases, decisions
-        self._reviews, self._strikes, self._queue = reviews, strikes, queue
-        self._posts, self._blobs, self._withheld = posts, blobs, withheld
-        self._credits = credits_
+        self._acceptances, self._releases, self._erasures = acceptances, releases, erasures
+        self._blobs, self._withheld, self._credits = blobs, withheld, credits_
         self._forget_pictures = forget_pictures  # the look-up's index in memory
 
     async def show(self, subject: str) -> AccountView:
@@ -212,18 +206,13 @@ class Accounts:
         Raises:
             LegalHoldError: a disputed picture keeps this person's record for now.
         """
+        if (reason := await self._vault.held(subject)) is not None:
+            raise LegalHoldError(subject, reason)
         await self._ledger.append(EventKind.ERASED, subject=subject)
         pictures = [release.image_id for release in await self._releases.of_subject(subject)]
         async with self._engine.begin() as connection:
-            blobs = [
-                *await self._queue.forget(subject, connection=connection),
-                *await self._releases.forget(subject, connection=connection),
-            ]
-            await self._decisions.forget(subject, connection=connection)
-            await self._reviews.forget(subject, connection=connection)
-            await self._strikes.forget(subject, connection=connection)
-            await self._posts.forget(subject, connection=connection)
             await self._vault.erase(subject, connection=connection)
+            blobs = await forget(connection, subject, erased_ms=now_ms())
         self._forget_pictures(pictures)
         for blob in blobs:
             try:
@@ -231,6 +220,7 @@ class Accounts:
             except BlobMissingError:  # an earlier, interrupted erasure got so far
                 continue
         await after_erase(self._engine)
+        await self._erasures.settle()
 
 
 def _status(release: Release, hidden: frozenset[str]) -> str:

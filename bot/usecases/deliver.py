@@ -18,8 +18,9 @@ from bot.posts import Posts
 from bot.replies import Replies
 from bot.usecases.finish import Finisher
 from generation.catalog import Catalog
-from generation.errors import GenerationError
+from generation.errors import GenerationError, LeaseLostError
 from generation.job import Job
+from generation.outage import is_away
 from generation.outbox import Outbox, OutboxItem, OutboxKind
 from generation.progress import ProgressBoard
 from generation.queue import JobQueue
@@ -71,8 +72,8 @@ class Courier:
         self._told = asyncio.Condition()  # this process has told somebody something
 
     async def announce(self, job: Job) -> None:
-        """Post the placeholder of an accepted job and keep it moving. Failing to is no failure of the job."""
-        origin = Origin.from_bytes(job.reply_to)
+        """Post the placeholder of an accepted job and keep it moving; failing to is no failure of the job."""
+        origin, outage = Origin.from_bytes(job.reply_to), self._queue.outage
         platform = self._platforms.get(origin.platform)
         if platform is None:
             return
@@ -84,7 +85,7 @@ class Courier:
         if post is None:
             return
         await self._posts.put(job.id, subject=job.user_id, post=post, state="waiting")
-        task = asyncio.create_task(self._follow(platform, post, job.id))
+        task = asyncio.create_task(outage.outlast(lambda: self._follow(platform, post, job.id)))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -103,8 +104,7 @@ class Courier:
         platform = self._platforms.get(job.workspace_id.partition(":")[0])
         if platform is None:
             return
-        later = [release.image_id for release in await self._releases.of_job(job.id)]
-        for key in (job.id, *later):
+        for key in (job.id, *[release.image_id for release in await self._releases.of_job(job.id)]):
             stored = await self._posts.get(key)
             if stored is not None:
                 await platform.remove(stored[0])
@@ -113,12 +113,14 @@ class Courier:
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set; what is under way is finished first."""
         while not stop.is_set():
-            item = await self._outbox.claim(platforms=tuple(self._platforms))
-            if item is not None:
-                await self._carry(item)
-                async with self._told:
-                    self._told.notify_all()
-                continue
+            try:
+                if await self._next():
+                    continue
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                # What was under way is still in the outbox; a post that went out is found by its key.
+                await self._queue.outage.wait(error, stop)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._drawn.wait(), IDLE_S)
             self._drawn.clear()
@@ -126,15 +128,23 @@ class Courier:
 
     async def close(self) -> None:
         """Stop following jobs: the database can be closed behind it."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def drain(self) -> None:
         """Deliver what is due now, and return."""
-        while (item := await self._outbox.claim(platforms=tuple(self._platforms))) is not None:
+        while await self._next():
+            continue
+
+    async def _next(self) -> bool:
+        if (item := await self._outbox.claim(platforms=tuple(self._platforms))) is None:
+            return False
+        with contextlib.suppress(LeaseLostError):  # somebody else delivers it now
             await self._carry(item)
+        async with self._told:
+            self._told.notify_all()
+        return True
 
     async def settled(self, job_id: str) -> Settled:
         """Wait until the person has the answer to a job, whichever process gives it."""
@@ -149,11 +159,11 @@ class Courier:
         if job is None:
             return Settled(images=(), verdicts=(), post=None)
         images, verdicts = await self._finisher.of_job(job)
-        waiting = await self._finisher.waiting(job)
-        return Settled(images=images, verdicts=verdicts, post=stored[0] if stored else None, reviews=waiting)
+        post, waiting = stored[0] if stored else None, await self._finisher.waiting(job)
+        return Settled(images=images, verdicts=verdicts, post=post, reviews=waiting)
 
     async def _follow(self, platform: Platform, post: str, job_id: str) -> None:
-        """Keep the placeholder moving, and wake the courier as soon as the job is drawn here."""
+        """Keep the placeholder moving; wake the courier as soon as the job is drawn here."""
         watching = asyncio.create_task(self._watch(job_id))
         try:
             await self._pump(platform, post, job_id)
@@ -180,8 +190,7 @@ class Courier:
                 "delivery of job %s failed (attempt %d): %s", item.job_id, item.attempt, type(error).__name__
             )
             log.debug("delivery failed", exc_info=error)
-            hopeless = isinstance(error, PlatformError) and not error.retryable
-            if hopeless or item.attempt >= MAX_ATTEMPTS:
+            if (isinstance(error, PlatformError) and not error.retryable) or item.attempt >= MAX_ATTEMPTS:
                 await self._outbox.done(item)
             else:
                 await self._outbox.retry(item, min(MAX_WAIT_S, 2.0**item.attempt))
@@ -222,8 +231,7 @@ class Courier:
     async def _post(
         self, platform: Platform, origin: Origin, job: Job, images: tuple[DrawnImage, ...], *, withheld: int
     ) -> None:
-        stored = await self._posts.get(job.id)
-        if stored is not None and stored[1] != "waiting":
+        if (stored := await self._posts.get(job.id)) is not None and stored[1] != "waiting":
             return  # shown already; only the outbox row was left
         model = self._catalog.get(job.request.model_id)
         reply = self._replies.picture(
@@ -234,7 +242,6 @@ class Courier:
         for image in images:
             await self._releases.set_posted(image.release.image_id, post)
         await self._posts.put(job.id, subject=job.user_id, post=post, state="filled")
-
         shown, _ = await self._finisher.of_job(job)
         if len(shown) < len(images):  # taken down while it was on its way
             await self.remove(job)
@@ -265,7 +272,7 @@ class Courier:
     async def _beat(self, item: OutboxItem) -> None:
         while True:
             await asyncio.sleep(5)
-            await self._outbox.beat(item)
+            await self._queue.outage.outlast(lambda: self._outbox.beat(item))
 
     async def _pump(self, platform: Platform, post: str, job_id: str) -> None:
         """Show place, wait and previews until the job is final."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from attribution.evidence import EvidenceRoom
 from attribution.lookup import Lookup
-from attribution.releases import Json
+from attribution.release_facts import Json
 from attribution.vault import Vault
 from bot.conversation import Origin
 from bot.errors import NotFoundError, UsageError

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
-
-from attribution.credentials import Credentials, ManifestFacts, Reference, Signed
+from attribution.credentials import Credentials
 from attribution.fingerprints import pdq
 from attribution.keypoints import KeyPoints
 from attribution.ledger import Ledger
 from attribution.licenses import License, LicenseCatalog
-from attribution.marks import MarkKeys, embed
-from attribution.merkle import leaf_hash
-from attribution.metadata import ImageFacts
-from attribution.metadata import write as write_metadata
-from attribution.releases import Json, Release, ReleaseDraft, Releases
+from attribution.marks import MarkKeys
+from attribution.release_facts import Json, Release, ReleaseDraft
+from attribution.releases import Releases
 from attribution.vault import Vault
 from bot.card import DrawnImage
 from bot.conversation import Origin
@@ -30,8 +23,10 @@ from bot.nearest import Neighbor
 from bot.usecases.choices import record_shown
 from bot.usecases.image_check import ImageCheck, decision_id_of, image_id_of
 from bot.usecases.imagine import Imagine
+from bot.usecases.marking import Pixels, marked_copy, pixels_of
 from bot.usecases.ranking import KEY, Ranked, Ranking, read_ranked
 from bot.usecases.sources import Sources
+from bot.usecases.stamping import Stamper
 from generation.blobs import BlobStore
 from generation.catalog import Catalog, ModelCard
 from generation.job import Job, StoredImage
@@ -39,7 +34,6 @@ from generation.queue import JobQueue
 from moderation.decisions import Decisions
 from moderation.types import Action, Verdict
 
-_SMALLEST = 1024  # bytes of a PNG that is not shrunk further
 SIGNATURE_ROOM = 64 * 1024  # bytes that metadata and credentials may add
 
 
@@ -70,28 +64,39 @@ class Finisher:
         self._queue, self._blobs, self._vault = queue, blobs, vault
         self._check, self._decisions = check, decisions
         self._catalog, self._licenses = catalog, licenses
-        self._credentials, self._releases, self._imagine = credentials, releases, imagine
-        self._provider, self._generator, self._marks = provider, generator, marks
+        self._releases, self._imagine, self._marks = releases, imagine, marks
+        self.stamper = Stamper(
+            catalog=catalog,
+            licenses=licenses,
+            credentials=credentials,
+            provider=provider,
+            generator=generator,
+        )
 
     async def finish(self, job: Job, origin: Origin) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
         """All of a job's pictures that may be shown, and the verdicts on those that may not."""
         images, verdicts = [], []
-        ranked: dict[int, Ranked] | None = None
-        for stored in await self._shown(job):
-            release = await self._releases.find(job.id, stored.index)
-            if release is not None:
-                images.append(await self._drawn(release, stored))
-                continue
-            if ranked is None:
-                ranked = await self._ranked(job)
-            png = await self._vault.unseal(job.user_id, await self._blobs.get(stored.blob))
-            verdict = await self._check.verdict(job, origin, stored, pixels_of(png))
-            if verdict.action is not Action.ALLOW:
-                verdicts.append(verdict)
-                continue
-            place = ranked.get(stored.index)
-            release, signed = await self._release(job, origin, stored, png, place)
-            images.append(_drawn(release, stored, signed, place))
+        pictures: dict[int, Pixels] = {}
+        ranking: asyncio.Task[dict[int, Ranked]] | None = None
+        try:
+            for stored in await self._shown(job):
+                release = await self._releases.find(job.id, stored.index)
+                if release is not None:
+                    images.append(await self._drawn(release, stored))
+                    continue
+                if ranking is None:
+                    pictures = await self._opened(job)
+                    ranking = asyncio.create_task(self._ranking.of(job, pictures))  # beside the check
+                verdict = await self._check.verdict(job, origin, stored, pictures[stored.index])
+                if verdict.action is not Action.ALLOW:
+                    verdicts.append(verdict)
+                    continue
+                place = (await ranking).get(stored.index)
+                release, signed = await self._release(job, origin, stored, pictures[stored.index], place)
+                images.append(_drawn(release, stored, signed, place))
+        finally:
+            if ranking is not None:
+                ranking.cancel()
         return tuple(images), tuple(verdicts)
 
     async def of_job(self, job: Job) -> tuple[tuple[DrawnImage, ...], tuple[Verdict, ...]]:
@@ -126,49 +131,37 @@ class Finisher:
         credited = await self._sources.credited(job, stored)
         return tuple(image for image in credited if image.index not in hidden)
 
-    async def _ranked(self, job: Job) -> dict[int, Ranked]:
-        """The places of all that was drawn, also of what the check holds back: a repeat finds the same."""
-        pictures = {
-            stored.index: pixels_of(await self._vault.unseal(job.user_id, await self._blobs.get(stored.blob)))
+    async def _opened(self, job: Job) -> dict[int, Pixels]:
+        """All that was drawn, also what the check holds back: a repeat must rank the same pictures."""
+        return {
+            stored.index: await asyncio.to_thread(
+                pixels_of, await self._vault.unseal(job.user_id, await self._blobs.get(stored.blob))
+            )
             for stored in await self._queue.results(job.id)
         }
-        return await self._ranking.of(job, pictures)
 
     async def shown(self, job: Job, images: Sequence[DrawnImage]) -> None:
         """Note the candidates that a grid has shown, in the ledger; a repeat changes nothing."""
         await record_shown(self._ledger, job, images)
-
-    def _marked(self, png: bytes, mark_id: str, limit: int) -> bytes:
-        """The copy that is posted, with its mark, small enough for the platform."""
-        signs = self._marks.signs(mark_id)
-        if signs is None:  # an id that was just made has a key
-            raise LookupError(mark_id)
-        while True:
-            buffer = io.BytesIO()
-            Image.fromarray(embed(pixels_of(png), signs)).save(buffer, "PNG")
-            marked = buffer.getvalue()
-            # A mark makes a drawing several times as large, so it is the marked file that has to fit.
-            if len(marked) <= limit or len(png) <= _SMALLEST:
-                return marked
-            png = fit(png, len(png) - 1)
 
     def license_of(self, model: ModelCard) -> License:
         """The license that a model's pictures go out under."""
         return self._licenses.get(model.license_id)
 
     async def _release(
-        self, job: Job, origin: Origin, stored: StoredImage, png: bytes, ranked: Ranked | None
+        self, job: Job, origin: Origin, stored: StoredImage, drawn: Pixels, ranked: Ranked | None
     ) -> tuple[Release, bytes]:
         model = self._catalog.get(job.request.model_id)
         license_ = self._licenses.get(model.license_id)
         accepted_leaf = await self._imagine.ensure_job_accepted(job, model)
         image_id = image_id_of(job.id, stored.index)
-        nearest = await self._check.nearest(job, stored, pixels_of(png))
+        nearest = await self._check.nearest(job, stored, drawn)
         mark_id = self._marks.new_id()
-        png = await asyncio.to_thread(self._marked, png, mark_id, origin.upload_limit - SIGNATURE_ROOM)
-        pixels = pixels_of(png)
+        png, pixels = await asyncio.to_thread(
+            marked_copy, drawn, self._marks, mark_id, limit=origin.upload_limit - SIGNATURE_ROOM
+        )
         signed = await asyncio.to_thread(
-            self.stamp,
+            self.stamper.stamp,
             job,
             stored,
             png,
@@ -247,83 +240,6 @@ class Finisher:
             for decision in await self._decisions.of_job(job.id)
         )
 
-    def stamp(
-        self,
-        job: Job,
-        stored: StoredImage,
-        png: bytes,
-        *,
-        pixels: npt.NDArray[np.uint8],
-        image_id: str,
-        accepted_leaf: bytes,
-        sources: Sequence[tuple[Release, bytes]] = (),
-    ) -> Signed:
-        """Write the metadata of a picture, then sign it; blocking.
-
-        `sources` are the signed files that it was drawn from: one is the parent, of two each is a component.
-        """
-        model = self._catalog.get(job.request.model_id)
-        license_ = self._licenses.get(model.license_id)
-        described = write_metadata(
-            png,
-            ImageFacts(
-                image_id=image_id,
-                created_ms=job.created_ms,
-                generator=self._generator,
-                provider=self._provider,
-                model_name=model.name,
-                model_revision=model.revision,
-                weights_sha256=model.weights_sha256,
-                license_name=license_.name,
-                license_url=license_.url,
-                notice=license_.notice,
-                width=pixels.shape[1],
-                height=pixels.shape[0],
-                seed=stored.seed,
-                num_inference_steps=job.request.num_inference_steps,
-                guidance_scale=job.request.guidance_scale,
-                sampler=str(stored.profile.get("noise_scheduler", "")),
-            ),
-        )
-        facts = ManifestFacts(
-            image_id=image_id,
-            record_id=image_id,
-            job_leaf_hash=leaf_hash(accepted_leaf).hex(),
-            created_ms=job.created_ms,
-            model_name=model.name,
-            model_revision=model.revision,
-            license_id=license_.id,
-            license_name=license_.name,
-            license_url=license_.url,
-            license_text_sha256=license_.text_sha256,
-            notice=license_.notice,
-            references=tuple(
-                Reference(
-                    title=c.title,
-                    author=c.author,
-                    license=c.license,
-                    license_url=c.license_url,
-                    source=c.source,
-                )
-                for c in stored.credits
-            )
-            + tuple(self._component(release) for release, _ in (sources if len(sources) > 1 else ())),
-            source=sources[0][1] if len(sources) == 1 else None,
-        )
-        return self._credentials.sign(described, facts)
-
-    def _component(self, release: Release) -> Reference:
-        """One of several pictures that a picture was drawn from."""
-        license_ = self._licenses.get(release.license_id)
-        return Reference(
-            title=f"verso-{release.image_id}.png",
-            author="the requester of this picture",
-            license=license_.id,
-            license_url=license_.url,
-            source=f"verso:image:{release.image_id}:sha256:{release.sha256}",
-            relationship="componentOf",
-        )
-
     async def _drawn(self, release: Release, stored: StoredImage) -> DrawnImage:
         sealed = await self._blobs.get(release.blob)
         ranked = read_ranked(await self._releases.details(release.image_id))
@@ -345,27 +261,3 @@ def _drawn(release: Release, stored: StoredImage, signed: bytes, ranked: Ranked 
 def json_values(values: Mapping[str, object]) -> Mapping[str, Json]:
     """A profile as JSON values: what is no JSON value is told by its text."""
     return {str(key): json.loads(json.dumps(value, default=str)) for key, value in values.items()}
-
-
-def pixels_of(png: bytes) -> npt.NDArray[np.uint8]:
-    """The (H, W, 3) 8-bit pixels of one of our own PNGs."""
-    with Image.open(io.BytesIO(png)) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def fit(png: bytes, limit: int) -> bytes:
-    """Make a PNG small enough for a platform, by shrinking its edges a quarter at a time.
-
-    Before mark and signature, never after: both belong to the bytes that are posted.
-    """
-    while len(png) > limit:
-        with Image.open(io.BytesIO(png)) as image:
-            smaller = image.convert("RGB").resize(
-                (max(1, image.width * 3 // 4), max(1, image.height * 3 // 4)), Image.Resampling.LANCZOS
-            )
-        buffer = io.BytesIO()
-        smaller.save(buffer, "PNG", optimize=True)
-        png = buffer.getvalue()
-        if max(smaller.size) == 1:
-            break
-    return png

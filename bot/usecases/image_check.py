@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -56,7 +57,7 @@ class ImageCheck:
         nearest: Nearest,
     ) -> None:
         """`close_off` puts a picture (job, index) into quarantine; a repeat changes nothing."""
-        self._nearest = nearest
+        self._nearest, self._index_open = nearest, False
         self._moderator, self._decisions = moderator, decisions
         self._reviews, self._withheld, self._close_off = reviews, withheld, close_off
 
@@ -67,14 +68,18 @@ class ImageCheck:
         decision_id = decision_id_of(job.id, stored.index)
         known = await self._decisions.get(decision_id)
         if known is None:
-            await self.nearest(job, stored, pixels)  # opens the index outside the rule's time limit
             content = ImageContent(
                 pixels=pixels,
                 prompt=job.request.prompt,
                 model_id=job.request.model_id,
                 references=tuple(credit.source for credit in stored.credits),
             )
-            fresh = await self._moderator.review(content, scope_of(origin))
+            if not self._index_open:  # opening it may take longer than the rule near_copy is given
+                self._index_open = await self.nearest(job, stored, pixels) is not None
+            # From then on beside the other rules: near_copy comes after them and finds the answer.
+            fresh, _ = await asyncio.gather(
+                self._moderator.review(content, scope_of(origin)), self.nearest(job, stored, pixels)
+            )
             await self._decisions.record(
                 subject=job.user_id,
                 scope=scope_of(origin),

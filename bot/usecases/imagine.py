@@ -12,7 +12,6 @@ from attribution.licenses import License, LicenseCatalog
 from attribution.record import EventKind
 from attribution.vault import Vault
 from bot.conversation import ImagineCommand, Origin
-from bot.errors import UsageError
 from bot.plans import channel_key
 from bot.posts import Posts, command_to_bytes
 from bot.usecases.choices import parent_facts, record_chosen
@@ -27,17 +26,16 @@ from bot.usecases.outcomes import (
 )
 from bot.usecases.quota import Quota
 from bot.usecases.request import (
-    MAX_SEED,
-    clean_prompt,
+    checked,
     dedupe_key_of,
     hours_from_now,
+    image_request,
     request_fields,
     scope_of,
     subject_of,
 )
 from generation.catalog import Catalog, ModelCard
-from generation.errors import UnknownModelError
-from generation.job import ImageRequest, Job
+from generation.job import Job
 from generation.queue import JobQueue
 from moderation.decisions import Decisions
 from moderation.moderator import Moderator
@@ -84,7 +82,7 @@ class Imagine:
             UsageError: the command itself is wrong (empty or too long prompt, unknown model or aspect, ...).
             RequestLimitError: the queue takes no more for now.
         """
-        command, model = self._checked(command)
+        command, model = checked(command, self._catalog)
         origin = command.origin
         subject = await subject_of(self._vault, origin)
         license_ = self._licenses.get(model.license_id)
@@ -149,7 +147,7 @@ class Imagine:
 
     async def run_approved(self, command: ImagineCommand, *, review_id: str, verdict: Verdict) -> Accepted:
         """Queue a command that a moderator approved: original parameters, no quota, no second screening."""
-        command, model = self._checked(command)
+        command, model = checked(command, self._catalog)
         await self._standing(command.source_images, command.source_blob)
         subject = await subject_of(self._vault, command.origin)
         return await self._submit(
@@ -182,28 +180,6 @@ class Imagine:
             private=request_fields(request),
         )
         return receipt.leaf
-
-    def _checked(self, command: ImagineCommand) -> tuple[ImagineCommand, ModelCard]:
-        prompt = clean_prompt(command.prompt)
-        if not prompt:
-            raise UsageError("The prompt is empty: say what to draw.", field="prompt")
-        negative = clean_prompt(command.negative_prompt, field="negative prompt")
-        if not 1 <= command.count <= 4:
-            raise UsageError("The count must be 1, 2, 3 or 4.", field="count")
-        if command.seed is not None and not 0 <= command.seed <= MAX_SEED - 4:
-            raise UsageError(f"The seed must be between 0 and {MAX_SEED - 4:,}.", field="seed")
-        try:
-            model = self._catalog.get(command.model_id)
-        except UnknownModelError as error:
-            known = ", ".join(error.known)
-            raise UsageError(
-                f"There is no model {command.model_id!r}. Known: {known}.", field="model"
-            ) from None
-        if command.aspect not in model.aspects:
-            known = ", ".join(model.aspects)
-            raise UsageError(f"The model draws these aspects: {known}.", field="aspect")
-        seed = command.seed if command.seed is not None else secrets.randbelow(MAX_SEED - 4)
-        return replace(command, prompt=prompt, negative_prompt=negative, seed=seed, model_id=model.id), model
 
     async def _repeated(self, job: Job, *, model: ModelCard, license_: License) -> Accepted:
         place = await self._queue.place(job.id)
@@ -300,25 +276,8 @@ class Imagine:
     ) -> Accepted:
         origin = command.origin
         plan = self._quota.plan(origin)
-        width, height = command.size or model.aspects[command.aspect]
-        request = ImageRequest(
-            prompt=command.prompt,
-            negative_prompt=command.negative_prompt,
-            model_id=model.id,
-            width=width,
-            height=height,
-            seed=command.seed or 0,
-            count=command.count,
-            num_inference_steps=1 if command.upscale else model.default_steps,
-            guidance_scale=1.0 if command.upscale else model.default_guidance,
-            strength=command.strength,
-            source_blob=command.source_blob,
-            upscale=command.upscale,
-            step=command.step,
-            source_images=command.source_images,
-        )
         submission = await self._queue.submit(
-            request,
+            image_request(command, model),
             workspace_id=origin.workspace_id,
             channel_id=channel_key(origin),
             user_id=subject,

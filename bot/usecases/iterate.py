@@ -174,7 +174,7 @@ class Iterate:
         """Stop a waiting or running job of one's own, or all of them where `job_id` is empty."""
         subject = await subject_of(self._vault, origin)
         if not job_id:
-            return Cancelled(count=await self._queue.cancel_user(subject))
+            return Cancelled(count=(await self._queue.cancel_user(subject)).jobs)
         owner = None if origin.is_moderator else subject
         job = await self._job(job_id)
         self._same_workspace(origin, job, job_id)

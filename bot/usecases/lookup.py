@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from attribution.errors import ErasedError
 from attribution.ledger import Ledger
-from attribution.lookup import Lookup, LookupResult
+from attribution.lookup import Lookup
+from attribution.matches import LookupResult
 from attribution.record import EventKind
-from attribution.releases import Release, Releases
+from attribution.release_facts import Release
+from attribution.releases import Releases
 from attribution.vault import Vault
 from bot.conversation import Origin
 from bot.errors import NotFoundError
+from bot.usecases.lookup_limit import LookupLimit, LookupsSpent
 from bot.usecases.request import subject_of
 
 
@@ -34,9 +37,15 @@ class MadeBy:
 class WhoMade:
     """Looks up a picture's maker. Looking somebody up is itself recorded."""
 
-    def __init__(self, *, lookup: Lookup, releases: Releases, vault: Vault, ledger: Ledger) -> None:
+    def __init__(
+        self, *, lookup: Lookup, releases: Releases, vault: Vault, ledger: Ledger, limit: LookupLimit
+    ) -> None:
         self._lookup, self._releases, self._vault = lookup, releases, vault
-        self._ledger = ledger
+        self._ledger, self._limit = ledger, limit
+
+    def spent(self, origin: Origin) -> LookupsSpent | None:
+        """Count a look-up in a chat; the reason if it is one too many."""
+        return self._limit.take(origin)
 
     async def find(self, data: bytes, *, origin: Origin) -> Found:
         """All matches of a found file.

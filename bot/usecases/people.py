@@ -23,6 +23,16 @@ class Stands:
     changed: bool = True  # False: there was no pause to end
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stopped:
+    """What a moderator stopped of a member's."""
+
+    name: str
+    user_id: str
+    jobs: int
+    images: int  # that go back to quotas
+
+
 class People:
     """Moderators' view of one member."""
 
@@ -65,6 +75,21 @@ class People:
         subject = await self._subject(origin, user_id)
         changed = await self._strikes.lift(subject, origin.workspace_id)
         return await self._stands(subject, origin.workspace_id, user_id, changed=changed)
+
+    async def cancel(self, origin: Origin, user_id: str) -> Stopped | NotModerator:
+        """Stop everything that a member has waiting or running here; their quota gets it back.
+
+        Raises:
+            NotFoundError: nobody of this id has been here.
+        """
+        if not origin.is_moderator:
+            return NotModerator()
+        subject = await self._subject(origin, user_id)
+        identity = await self._vault.identity(subject)
+        stopped = await self._queue.cancel_user(subject)
+        return Stopped(
+            name=identity.name or "a member", user_id=user_id, jobs=stopped.jobs, images=stopped.images
+        )
 
     async def _subject(self, origin: Origin, user_id: str) -> str:
         subject = await self._vault.find(origin.platform, origin.workspace_id, user_id)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from attribution.erasing import after_erase
 from attribution.errors import ErasedError, VaultError
 from attribution.ledger import Ledger
 from attribution.record import EventKind
 from attribution.releases import Releases
-from attribution.vault import Vault, after_erase
+from attribution.vault import Vault
 from bot.case_file import case_file
 from bot.conversation import Origin
 from bot.errors import NotFoundError, UsageError

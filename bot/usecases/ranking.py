@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from attribution.releases import Json, ReleaseDetails
+from attribution.release_facts import Json, ReleaseDetails
 from generation.catalog import Catalog, ModelCard
 from generation.job import Job
 from generation.similarity import Similarity

@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from attribution.errors import EvidenceError
+from attribution.errors import ErasedError, EvidenceError, VaultError
 from attribution.standalone.verify import read_container
+from attribution.vault import Vault
 from attribution.verify import verify_bundle
 from bot.errors import UsageError
+from generation.blobs import BlobStore
 from generation.catalog import Catalog
 from generation.engine import Engine
-from generation.errors import UnknownModelError
+from generation.errors import BlobMissingError, UnknownModelError
 from generation.job import ImageRequest
+from generation.upscaling import card_of
 
 _KEYS = ("revision", "weights_sha256")
 
@@ -23,6 +26,7 @@ class Recorded:
     """What a bundle says about how its image was drawn."""
 
     image_id: str
+    subject: str  # pseudonym of who asked
     index: int  # 0-based place in the job
     request: ImageRequest
     pixels_sha256: str  # hex, of the drawn RGB before any mark
@@ -58,16 +62,18 @@ def read_recorded(bundle: bytes, *, trust: str | None = None) -> Recorded:
     try:
         fields = json.loads(members["commitments.json"])["fields"]
         profile = json.loads(members["profile.json"])
-        public = json.loads(members["record.json"])["entry"]["public"]
+        entry = json.loads(members["record.json"])["entry"]
+        public, subject = entry["public"], entry["subject"]
         steps = json.loads(members["lineage.json"])["steps"]
         asked = _asked(steps, str(public["job_id"]))
-        if profile.get("source") or asked.get("source") or asked.get("upscale"):
-            raise EvidenceError("it was made from another picture, which this bundle does not hold")
+        source = str(asked.get("source", "")) or None
+        if profile.get("mask") or (profile.get("source") and source is None):
+            raise EvidenceError("it was made from a picture or a mask that the record does not name")
         strength = profile.get("strength")
         request = ImageRequest(
             prompt=str(fields["prompt"]),
             negative_prompt=str(fields.get("negative_prompt", "")),
-            model_id=str(profile["model_id"]),
+            model_id=str(public["model_id"]),
             width=int(profile["width"]),
             height=int(profile["height"]),
             seed=int(asked["seed"]),
@@ -75,9 +81,12 @@ def read_recorded(bundle: bytes, *, trust: str | None = None) -> Recorded:
             num_inference_steps=int(profile["num_inference_steps"]),
             guidance_scale=float(profile["guidance_scale"]),
             strength=None if strength is None else float(strength),
+            source_blob=source,
+            upscale=int(asked.get("upscale", "0")),
         )
         return Recorded(
             image_id=str(public["image_id"]),
+            subject=str(subject),
             index=int(public["index"]),
             request=request,
             pixels_sha256=str(fields["pixels_sha256"]),
@@ -94,7 +103,7 @@ def check_model(catalog: Catalog, recorded: Recorded) -> None:
         UsageError: the catalog has no such model, or another revision or other weights of it.
     """
     try:
-        card = catalog.get(recorded.request.model_id)
+        card = card_of(catalog.get(recorded.request.model_id), recorded.request)
     except UnknownModelError:
         raise UsageError(
             f"The image was drawn by {recorded.request.model_id!r}, which is not in the catalog here.",
@@ -109,13 +118,31 @@ def check_model(catalog: Catalog, recorded: Recorded) -> None:
         )
 
 
-async def redraw(engine: Engine, recorded: Recorded) -> Redrawn:
-    """Draw the whole job again and compare the image's pixels.
+async def source_of(recorded: Recorded, *, blobs: BlobStore, vault: Vault) -> bytes | None:
+    """The picture that the job started from, as it is kept here; None: it started from words alone.
+
+    The record commits to the id of the stored file, which is its digest: it is that picture and no other.
+
+    Raises:
+        UsageError: it is kept no longer, or its owner was erased.
+    """
+    if recorded.request.source_blob is None:
+        return None
+    try:
+        return await vault.unseal(recorded.subject, await blobs.get(recorded.request.source_blob))
+    except (BlobMissingError, VaultError, ErasedError):
+        raise UsageError(
+            "The image was made from another picture, which is not kept here any more.", field="replay"
+        ) from None
+
+
+async def redraw(engine: Engine, recorded: Recorded, *, source: bytes | None = None) -> Redrawn:
+    """Draw the whole job again and compare the image's pixels; `source`: what it started from.
 
     Raises:
         GenerationError: it cannot be drawn.
     """
-    images = await engine.generate(recorded.request)
+    images = await engine.generate(recorded.request, source=source)
     image = next(one for one in images if one.index == recorded.index)
     return Redrawn(
         image_id=recorded.image_id,

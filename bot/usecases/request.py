@@ -1,14 +1,18 @@
-"""What is read from a request before anything is decided: clean words, scope, pseudonym, committed fields."""
+"""What is read from a request before anything is decided: a checked command, scope, pseudonym, fields."""
 
 from __future__ import annotations
 
+import secrets
 import time
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 
 from attribution.vault import Vault
-from bot.conversation import Origin
+from bot.conversation import ImagineCommand, Origin
 from bot.errors import UsageError
+from generation.catalog import Catalog, ModelCard
+from generation.errors import UnknownModelError
 from generation.job import ImageRequest
 from moderation.types import Scope
 
@@ -77,3 +81,50 @@ def request_fields(request: ImageRequest) -> Mapping[str, str]:
         **({"upscale": str(request.upscale)} if request.upscale else {}),
         **({"source": request.source_blob} if request.source_blob else {}),
     }
+
+
+def checked(command: ImagineCommand, catalog: Catalog) -> tuple[ImagineCommand, ModelCard]:
+    """The command with cleaned words, a seed and its model's id; and the model.
+
+    Raises:
+        UsageError: the command itself is wrong: empty or too long prompt, unknown model or aspect, ...
+    """
+    prompt = clean_prompt(command.prompt)
+    if not prompt:
+        raise UsageError("The prompt is empty: say what to draw.", field="prompt")
+    negative = clean_prompt(command.negative_prompt, field="negative prompt")
+    if not 1 <= command.count <= 4:
+        raise UsageError("The count must be 1, 2, 3 or 4.", field="count")
+    if command.seed is not None and not 0 <= command.seed <= MAX_SEED - 4:
+        raise UsageError(f"The seed must be between 0 and {MAX_SEED - 4:,}.", field="seed")
+    try:
+        model = catalog.get(command.model_id)
+    except UnknownModelError as error:
+        known = ", ".join(error.known)
+        raise UsageError(f"There is no model {command.model_id!r}. Known: {known}.", field="model") from None
+    if command.aspect not in model.aspects:
+        known = ", ".join(model.aspects)
+        raise UsageError(f"The model draws these aspects: {known}.", field="aspect")
+    seed = command.seed if command.seed is not None else secrets.randbelow(MAX_SEED - 4)
+    return replace(command, prompt=prompt, negative_prompt=negative, seed=seed, model_id=model.id), model
+
+
+def image_request(command: ImagineCommand, model: ModelCard) -> ImageRequest:
+    """What the engine is asked for: a checked command with the model's own numbers."""
+    width, height = command.size or model.aspects[command.aspect]
+    return ImageRequest(
+        prompt=command.prompt,
+        negative_prompt=command.negative_prompt,
+        model_id=model.id,
+        width=width,
+        height=height,
+        seed=command.seed or 0,
+        count=command.count,
+        num_inference_steps=1 if command.upscale else model.default_steps,
+        guidance_scale=1.0 if command.upscale else model.default_guidance,
+        strength=command.strength,
+        source_blob=command.source_blob,
+        upscale=command.upscale,
+        step=command.step,
+        source_images=command.source_images,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution import retention as records
-from attribution.vault import after_erase
+from attribution.erasing import after_erase
 from bot.posts import Posts
 from bot.usecases.request import now_ms
 from generation import retention as drawings

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from attribution.errors import VaultError
-from attribution.releases import Release, Releases
+from attribution.release_facts import Release
+from attribution.releases import Releases
 from attribution.vault import Vault
 from bot.conversation import Origin
 from bot.errors import BotError, NotFoundError

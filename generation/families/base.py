@@ -91,7 +91,8 @@ class LoadedModel(Protocol[Row]):
             rows: at least one; all with the same compatibility key, none of them done.
             pad_to: fill the forward up to so many rows by repeating the first one. Of all that neighbours do,
                 only their number changes a row's bits, so a constant number makes it reproducible. None: no
-                padding.
+                padding, and a row alone has the bits of the plain pipeline. With any number, a family may
+                use an arithmetic that depends less on how many rows there are.
         """
 
     def preview(self, row: Row) -> Pixels | None:

@@ -37,6 +37,7 @@ from generation.families.noise_schedulers import (
     make_noise_scheduler,
     takes_generator,
 )
+from generation.families.row_layers import RowLayers
 from generation.families.unet_rows import (
     Conditions,
     DiffusionRow,
@@ -79,6 +80,7 @@ class LoadedStableDiffusion:
         self._scale = 2 ** (len(components.vae.config.block_out_channels) - 1)  # pixels per latent
         self._encoded: OrderedDict[str, tuple[torch.Tensor, int]] = OrderedDict()
         self._color_map: torch.Tensor | None = None  # (channels + 1, 3)
+        self._row_layers = RowLayers(components.unet)
 
     @torch.inference_mode()
     def prepare(
@@ -146,6 +148,7 @@ class LoadedStableDiffusion:
             sample = (
                 sample.contiguous()
             )  # else the strides of a neighbor's latents could choose the arithmetic
+        self._row_layers.fill(pad_to is not None)  # alone, the bits are those of the plain pipeline
         predicted: torch.Tensor = self.components.unet(
             sample,
             # The pipeline passes one number for all rows, which the U-Net spreads.

@@ -15,10 +15,12 @@ from moderation.head import NAMELESS, Floats, Head, load_head
 from moderation.normalize import Normalized
 from moderation.respelling import known_share
 from moderation.rules.base import Context, Embed, Tools
+from moderation.subject import subject
 from moderation.types import Category, Content, Finding, ImageContent, Scope
 
 SEGMENT = 320  # characters: what the head was trained on at most
 _CLAUSE = 120  # characters of the pieces in which a longer text is searched: one bad sentence must not drown
+LESS = 1.0  # raw value by which a text with its style words or misspellings counts less than without
 _EMBEDDED = (2, 1)  # of those pieces, the worst by their n-grams: of the text as written, as recovered
 _SIGN = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]")
 _BREAK = re.compile(r"[,.;:!?|\n\u3002\u3001\uff0c]|\s(?=\S)")
@@ -111,29 +113,35 @@ def head_scores(head: Head, embed: Embed, text: str, context: Context) -> dict[C
 
     def compute() -> dict[Category, float]:
         parts = _segments(head, context.normalized(text))
-        raw = head.raw(parts, embed(parts))
+        less = np.array(list(parts.values()), dtype=np.float32)
+        raw = head.raw(list(parts), embed(list(parts))) - less[:, None]
         return head.scores(raw.max(axis=0))
 
     return context.shared(f"head\0{id(head)}\0{text}", compute)
 
 
-def _segments(head: Head, normalized: Normalized) -> list[str]:
-    written, recovered = hindi.read(normalized.reading), normalized.recovered
-    if recovered == normalized.reading:
+def _segments(head: Head, normalized: Normalized) -> dict[str, float]:
+    """The pieces to score, and by how much each counts less.
+
+    Fully counts what is left of the text once its tricks are undone and its style words gone. How it stands
+    counts less: there, misspelled or praised words make the score, and yet nothing hides behind "by".
+    """
+    written, recovered = hindi.read(normalized.reading), hindi.read(normalized.recovered)
+    if recovered == written:
         readings = [written]
     elif _disguised(normalized):
         readings = [recovered]
     else:
         readings = [written, recovered]
-    chosen: dict[str, None] = {}
+    chosen = dict.fromkeys((split(subject(readings[-1]))[0],), 0.0)
     for reading, count in zip(readings, _EMBEDDED, strict=False):
-        chosen.setdefault(split(reading)[0])
+        chosen.setdefault(split(reading)[0], LESS)
         if len(reading) > SEGMENT:
             pieces = split(reading, _CLAUSE, least=_CLAUSE // 3)
             cheap: Floats = head.from_ngrams(pieces).max(axis=1)
             for index in np.argsort(-cheap)[:count]:
-                chosen.setdefault(pieces[int(index)])
-    return list(chosen)
+                chosen[pieces[int(index)]] = 0.0
+    return chosen
 
 
 def _disguised(normalized: Normalized) -> bool:

@@ -17,6 +17,8 @@ import numpy as np
 from moderation.embedding import shared_encoder
 from moderation.errors import ModerationError, TrainingError
 from moderation.head import ANY, Floats, Head
+from moderation.rules.classifier import LESS
+from moderation.subject import subject
 from moderation.terms import load_terms
 from moderation.training.data import Example
 from moderation.training.files import save_head
@@ -75,9 +77,11 @@ def train(
     """
     settings = Settings()
     examples = load_examples(data)
-    vectors = embed_all([e.text for e in examples], shared_encoder().embed, cache)
+    embed = shared_encoder().embed
+    vectors = embed_all([e.text for e in examples], embed, cache)
+    bare = embed_all([subject(e.text) for e in examples], embed, cache)
     grams = features(examples, settings)
-    unseen, heads = _cross_validate(examples, vectors, grams, settings)
+    unseen, heads = _cross_validate(examples, vectors, bare, grams, settings)
     measured = _measure(examples, unseen)
     _LOG.info("%s", json.dumps(measured, indent=1))
     calm = _calibration(examples, unseen)
@@ -105,7 +109,7 @@ def train(
 
 
 def _words(examples: Sequence[Example]) -> list[str]:
-    english = [e for e in examples if e.language == "en" and e.group != INVENTED and not e.styled]
+    english = [e for e in examples if e.language == "en" and e.group != INVENTED and not e.copied]
     return frequent_words(
         (example.text for example in english if example.group in TYPED),
         [load_terms("lexicon.toml")],
@@ -114,14 +118,23 @@ def _words(examples: Sequence[Example]) -> list[str]:
 
 
 def _cross_validate(
-    examples: Sequence[Example], vectors: Floats, grams: Sequence[Features], settings: Settings
+    examples: Sequence[Example],
+    vectors: Floats,
+    bare: Floats,
+    grams: Sequence[Features],
+    settings: Settings,
 ) -> tuple[Floats, list[Head | None]]:
-    """Return the raw values from heads that saw nothing of a text's data set (NaN: none), and these heads."""
+    """Return the raw values from heads that saw nothing of a text's data set, and these heads.
+
+    They are put together as screening does; `bare` are the vectors without style words. Copies, and
+    what is left out of no fold, have no value (NaN).
+    """
     heads: list[Head | None] = []
     unseen = np.full((len(examples), len(LABELS)), np.nan, dtype=np.float32)
+    copied = np.array([e.copied for e in examples])
     for fold in FOLDS:
         outside = np.array([e.group not in fold for e in examples])
-        inside = ~outside
+        inside = ~outside & ~copied
         if not inside.any():
             heads.append(None)
             continue
@@ -129,7 +142,8 @@ def _cross_validate(
         head = fit([examples[i] for i in rows], vectors[outside], [grams[i] for i in rows], settings)
         heads.append(head)
         texts = [examples[i].text for i in np.flatnonzero(inside).tolist()]
-        unseen[inside] = head.raw(texts, vectors[inside])
+        full = head.raw(texts, vectors[inside]) - np.float32(LESS)
+        unseen[inside] = np.maximum(full, head.raw([subject(text) for text in texts], bare[inside]))
         _LOG.info("left out %s: %d texts", ", ".join(sorted(fold)), len(texts))
     return unseen, heads
 

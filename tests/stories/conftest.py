@@ -18,7 +18,8 @@ import pytest
 from PIL import Image, ImageDraw
 from sqlalchemy import text
 
-from bot.compose import App, open_app
+from bot.compose import open_app
+from bot.composition.app import App
 from bot.conversation import Command, ImagineCommand, Origin, Progress, Reply
 from bot.errors import PlatformError, PlatformRateLimitError
 from bot.platforms.slack.app import SlackPlatform

@@ -80,6 +80,8 @@ async def test_erasing_oneself_takes_a_word_and_leaves_nothing(house, draw_by_ha
     assert held.buttons == ()
     assert "a dispute about a zebra" in held.text
     assert "disputed" in (await house.say(press("erase"))).text
+    kinds = {str(one.entry.kind) for one in await house.app.ledger.entries(subject)}
+    assert "erased" not in kinds  # the ledger does not say what did not happen
     await house.app.vault.release_hold(subject)
     assert (await house.say(press("erase"))).tone == "good"
     assert await house.app.vault.find("room", "room:1", "ada") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 
 from PIL import Image
 
@@ -145,3 +146,18 @@ async def test_wrong_requests_are_told_what_is_wrong(house) -> None:
         assert words in reply.text
         assert reply.tone == "bad"
     assert not house.room.placeholders
+
+
+async def test_who_asks_too_often_is_told_when_again(house) -> None:
+    asked = [await house.say(WhoMadeCommand(origin=house.origin(), image=b"no picture")) for _ in range(20)]
+    assert {reply.tone for reply in asked} == {"bad"}
+    for command in (
+        WhoMadeCommand(origin=house.origin(), image=b"no picture"),
+        ButtonCommand(origin=house.origin(), name="whomade", target="0" * 16),
+    ):
+        refused = await house.say(command)
+        assert refused.tone == "warning"
+        assert refused.private
+        assert re.search(r"20 times an hour.*again from \d{4}-\d\d-\d\d \d\d:\d\d UTC", refused.text)
+    other = await house.say(ButtonCommand(origin=house.origin("bob"), name="whomade", target="0" * 16))
+    assert "again from" not in other.text

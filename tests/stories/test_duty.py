@@ -25,7 +25,7 @@ def settings_values() -> dict[str, object]:
 
 
 def test_a_wrong_channel_is_named(tmp_path) -> None:
-    from bot.compose import channels_of
+    from bot.composition.configured import channels_of
     from bot.settings import Settings
 
     settings = Settings(data_dir=tmp_path, _env_file=None, moderator_channels=frozenset({"room"}))

@@ -69,10 +69,10 @@ async def test_a_grid_is_ranked_and_every_step_from_it_is_in_the_lineage(house) 
         blend_id, blended, _ = await finished(
             house, await house.say(BlendCommand(origin=house.origin(), first=first, second=second))
         )
-    report = app.finisher._credentials.read(varied.images[0].png)
+    report = app.finisher.stamper._credentials.read(varied.images[0].png)
     assert report.valid
     assert "source" in report.ingredients  # C2PA: the parent with its own manifest
-    report = app.finisher._credentials.read(blended.images[0].png)
+    report = app.finisher.stamper._credentials.read(blended.images[0].png)
     named = "\n".join(report.ingredients)
     assert f"verso-{first}.png by" in named
     assert f"verso-{second}.png by" in named

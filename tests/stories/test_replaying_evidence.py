@@ -13,8 +13,9 @@ import pytest
 
 from attribution.errors import EvidenceError
 from attribution.standalone.verify import read_container
+from bot.conversation import UpscaleCommand, VaryCommand
 from bot.errors import UsageError
-from bot.usecases.redraw import check_model, differences, read_recorded
+from bot.usecases.redraw import check_model, differences, read_recorded, redraw, source_of
 from generation.card import ModelCard
 from generation.catalog import Catalog
 
@@ -76,6 +77,41 @@ def test_a_bundle_is_replayed_and_its_posted_file_names_nobody(tmp_path: Path) -
     bent[bent.index(members["profile.json"]) + 20] ^= 1
     with pytest.raises(EvidenceError, match=r"profile\.json"):
         read_recorded(bytes(bent))
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("step", ["vary", "upscale"])
+async def test_what_was_made_from_a_picture_is_replayed_while_that_is_kept(house, step: str) -> None:
+    app = house.app
+    async with house.drawing():
+        job_id, _ = await house.drawn("a red apple", seed=4)
+        (first,) = await app.releases.of_job(job_id)
+        origin = house.origin()
+        commands = {
+            "vary": VaryCommand(origin=origin, image_id=first.image_id, strength="weak"),
+            "upscale": UpscaleCommand(origin=origin, image_id=first.image_id),
+        }
+        made_id = await house.job_of(await house.say(commands[step]))
+        await app.courier.settled(made_id)
+    (made,) = await app.releases.of_job(made_id)
+    recorded = read_recorded(await app.evidence.collect(house.origin(), made.image_id))
+    assert recorded.request.source_blob is not None
+    assert recorded.request.upscale == (2 if step == "upscale" else 0)
+    check_model(app.catalog, recorded)
+    source = await source_of(recorded, blobs=app.blobs, vault=app.vault)
+    engine = app.engine()
+    try:
+        result = await redraw(engine, recorded, source=source)
+    finally:
+        await engine.close()
+    assert result.same
+    assert result.drawn_sha256 == made.pixels_sha256 != first.pixels_sha256
+
+    await app.blobs.delete(recorded.request.source_blob)
+    with pytest.raises(UsageError, match="not kept here"):
+        await source_of(recorded, blobs=app.blobs, vault=app.vault)
+    nothing = replace(recorded, request=replace(recorded.request, source_blob=None))
+    assert await source_of(nothing, blobs=app.blobs, vault=app.vault) is None
 
 
 def _with_other_weights(card: ModelCard) -> ModelCard:

@@ -99,7 +99,7 @@ async def test_a_backup_comes_back_on_either_database(house, database_url: str, 
 
     fresh = Settings(data_dir=tmp_path / "fresh", database={"url": database_url}, _env_file=None)
     engine = open_database(database_url)
-    await restore(engine, blobs=fresh.blobs_dir, keys=fresh.keys_dir, folder=folder)
+    await restore(engine, blobs=fresh.blobs_dir, keys=fresh.keys_dir, folder=folder, erased={})
     await engine.dispose()
     assert all(path.stat().st_mode & 0o077 == 0 for path in fresh.keys_dir.iterdir())
     async with open_app(fresh) as app:
@@ -119,7 +119,7 @@ async def test_a_damaged_backup_is_refused_and_nothing_is_written(house, tmp_pat
     target = tmp_path / "new" / "verso.db"
     engine = open_database(f"sqlite:///{target}")
     with pytest.raises(ConfigurationError, match=r"damaged: rows/jobs\.jsonl"):
-        await restore(engine, blobs=tmp_path / "b", keys=tmp_path / "k", folder=folder)
+        await restore(engine, blobs=tmp_path / "b", keys=tmp_path / "k", folder=folder, erased={})
     await engine.dispose()
     assert not target.exists()
     assert not (tmp_path / "b").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import discord
@@ -12,6 +13,7 @@ from bot.conversation import ImagineCommand, ModerationCommand, Origin
 from bot.errors import UsageError
 from bot.platforms.discord import DiscordPlatform
 from bot.platforms.slack.moderation import moderation
+from bot.review_replies import not_moderator
 from bot.settings import Settings
 from bot.words import MODERATORS_ONLY
 
@@ -26,6 +28,7 @@ MOD = Origin(platform="slack", workspace_id="slack:T1", user_id="U0MOD", event_i
         ("strikes <@W0ADA>", "strikes", "W0ADA", ""),
         ("pause <@U0ADA|ada> too  many", "pause", "U0ADA", "too  many"),
         ("unpause @U0ADA", "unpause", "U0ADA", ""),
+        ("cancel <@U0ADA|ada> too many", "cancel", "U0ADA", "too many"),
         ("quarantine lift 0123abcd", "quarantine_lift", "0123abcd", ""),
         ("quarantine 0123abcd", "quarantine", "0123abcd", ""),
     ],
@@ -138,6 +141,19 @@ async def test_discord_hands_over_a_copy_and_moderators_look_at_people(app, simc
     assert await app.strikes.timeout_until(subject, origin.workspace_id) is not None
     await mod.slash(channel, "moderation people unpause", member=ada)
     assert await app.strikes.timeout_until(subject, origin.workspace_id) is None
+
+    await app.imagine(
+        ImagineCommand(origin=replace(origin, event_id="2"), prompt="a red apple", count=3, accept_terms=True)
+    )
+    stopped = await mod.slash(channel, "moderation people cancel", member=ada, reason="a flood")
+    assert "1 request; 3 pictures went back" in stopped.response.embeds[0].description
+    assert await app.queue.active(subject) == ()
+    assert await app.queue.usage(since_ms=0, user_id=subject) == ()
+    again = await mod.slash(channel, "moderation people cancel", member=ada)
+    assert "nothing waiting" in again.response.content
+    member = replace(origin, event_id="3")
+    refused = await app.handle(ModerationCommand(origin=member, step="cancel", target=str(ada.id)))
+    assert refused == not_moderator()
 
     gone = SimpleNamespace(id=guild.id)
     for _ in range(2):  # told twice

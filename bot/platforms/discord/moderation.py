@@ -281,6 +281,13 @@ def _add_people(group: app_commands.Group, door: _Door) -> None:
     async def unpause(interaction: discord.Interaction, member: discord.User) -> None:
         await door.step(interaction, "unpause", str(member.id))
 
+    @people.command(name="cancel", description="Stop everything a member has waiting or running")
+    @app_commands.describe(reason="What the member will read")
+    async def cancel(
+        interaction: discord.Interaction, member: discord.User, reason: Reason | None = None
+    ) -> None:
+        await door.step(interaction, "cancel", str(member.id), reason=reason)
+
 
 def _ids(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())

@@ -44,6 +44,7 @@ HELP = (
     "/verso moderation quarantine lift ID   end a quarantine that was a mistake\n"
     "/verso moderation history @member WHY   their usage log; they can read that you looked, and why\n"
     "/verso moderation strikes @member, pause @member WHY, unpause @member\n"
+    "/verso moderation cancel @member WHY   stop everything they have waiting or running\n"
     "/verso moderation digest   the last 24 hours\n"
     "/verso moderation policy   which policy was in force from when"
 )
@@ -64,6 +65,7 @@ _PEOPLE: Mapping[str, ModerationStep] = {
     "strikes": "strikes",
     "pause": "pause",
     "unpause": "unpause",
+    "cancel": "cancel",
 }
 _MEMBER = re.compile(r"<@([A-Z0-9]{2,32})(?:\|[^>]*)?>|@?([UW][A-Z0-9]{2,31})")
 _OPENED = re.compile(

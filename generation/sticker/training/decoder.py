@@ -7,10 +7,9 @@ stays the decoder of its encoder, which is left as it was.
 
 from __future__ import annotations
 
-import math
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,18 +19,11 @@ from rich.progress import Progress
 from generation.sticker.colors import Pixels
 from generation.sticker.export import MODEL
 from generation.sticker.packages import DatasetError
+from generation.sticker.training.autoencoder import AutoencoderRun, open_autoencoder
 from generation.sticker.training.latents import SHIPPED, PatchLatents
 from generation.sticker.training.pictures import PictureFolder
 from generation.sticker.training.redrawn import JUDGE, STEPS, TRAIN, Chunk
-from generation.sticker.training.run import (
-    Average,
-    Batches,
-    Clock,
-    History,
-    check_model,
-    save_state,
-    without_subnormals,
-)
+from generation.sticker.training.run import Batches, without_subnormals
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +31,6 @@ if TYPE_CHECKING:
 _REDRAWN, _CLEAN = 5, 1  # pictures of each kind in a batch
 _RATE = 1e-3
 _WARM_UP = 100  # steps
-_DECAY = 0.998
 _LATENT_NOISE = 0.12  # on the clean ones, as in the training before
 _LOOK_AGAIN = 200  # batches after which new files are looked for
 _SHOWN = 6  # held-out pictures of each strength on the sheet
@@ -82,23 +73,38 @@ def train_decoder(
     out.mkdir(parents=True, exist_ok=True)
     material = Material(redrawn, PatchLatents.open(latents, pictures))
     torch.manual_seed(0)
-    run = _Run(out, start=start or MODEL, steps=steps, minutes=minutes, bfloat16=bfloat16)
+    model = open_autoencoder(start or MODEL)
+    model.encoder.requires_grad_(requires_grad=False)
+    model.quant_conv.requires_grad_(requires_grad=False)
+    run = AutoencoderRun(
+        out,
+        model,
+        rate=_RATE,
+        warm_up=_WARM_UP,
+        steps=steps,
+        minutes=minutes,
+        history="history_decoder.csv",
+    )
     torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
     if not run.step:
-        run.judge(material)
+        _judge(run, material)
     batches = Batches(material.batch, seed=f"decoder {run.step}")
     with run.clock.listening(), without_subnormals(), Progress() as progress:
         task = progress.add_task("decoder", total=steps, completed=run.step)
         while run.step < steps and not run.clock.over:
-            mean = run.advance(*batches.next())
+            planes, made = batches.next()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+                decoded = model.decode(made).sample
+            loss = restoring_loss(decoded.float(), planes)
+            mean = run.descend(loss, shown=loss)
             if mean is not None:
                 progress.update(task, completed=run.step, description=f"decoder, loss {mean:.4f}")
             if run.clock.save_due():
                 run.save()
-                run.judge(material)
+                _judge(run, material)
     batches.close()
     run.save()
-    run.judge(material)
+    _judge(run, material)
     return run.step
 
 
@@ -185,90 +191,25 @@ def _gradients(planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return planes[..., :-1, 1:] - corner, planes[..., 1:, :-1] - corner
 
 
-class _Run:
-    """The autoencoder with the optimizer of its decoder, as a checkpoint keeps them."""
+def _judge(run: AutoencoderRun, material: Material) -> None:
+    """Note the averaged decoder's error on the held-out pictures, and draw some of them."""
+    import torch  # noqa: PLC0415
 
-    def __init__(self, out: Path, *, start: Path, steps: int, minutes: float | None, bfloat16: bool) -> None:
-        import diffusers  # noqa: PLC0415
-        import torch  # noqa: PLC0415
-
-        hub: Any = diffusers  # it builds its classes at run time, so their types cannot be checked
-        self._out = out
-        self._steps = steps
-        self._bfloat16 = bfloat16
-        check_model(start, "vae")
-        self._model = hub.AutoencoderKL.from_pretrained(
-            start / "vae", torch_dtype=torch.float32, local_files_only=True
-        ).train()
-        self._model.requires_grad_(requires_grad=False)
-        trained = (self._model.post_quant_conv, self._model.decoder)
-        self._parameters = [p for part in trained for p in part.requires_grad_().parameters()]
-        self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-        )
-        self._average = Average(self._parameters, decay=_DECAY)
-        self.step, spent = 0, 0.0
-        last = out / "last.pt"
-        if last.exists():
-            state = torch.load(last, weights_only=True)
-            self._model.load_state_dict(state["m"])
-            self._optimizer.load_state_dict(state["opt"])
-            self._average.values = state["ema"]
-            self.step, spent = state["step"], state["spent"]
-        self.clock = Clock(minutes=minutes, spent=spent)
-        self._history = History.open(out / "history_decoder.csv")
-
-    def advance(self, planes: torch.Tensor, latents: torch.Tensor) -> float | None:
-        """Take one step; returns the mean loss now and then."""
-        import torch  # noqa: PLC0415
-
-        done = 0.5 * (1 + math.cos(math.pi * self.step / self._steps)) * 0.97 + 0.03
-        for group in self._optimizer.param_groups:
-            group["lr"] = _RATE * min(1, (self.step + 1) / _WARM_UP) * done
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-            decoded = self._model.decode(latents).sample
-        loss: Any = restoring_loss(decoded.float(), planes)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self._average.update(self.step)
-        return self._history.add(self.step, float(loss.detach()))
-
-    def judge(self, material: Material) -> None:
-        """Note the averaged decoder's error on the held-out pictures, and draw some of them."""
-        import torch  # noqa: PLC0415
-
-        errors, rows = [], []
-        with self._average.applied(), torch.inference_mode():
-            for chunk in material.held_out:
-                latents = torch.from_numpy(chunk.latents.astype(np.float32))
-                planes = torch.cat([self._model.decode(part).sample for part in torch.split(latents, 16)])
-                decoded = np.rint((planes.clamp(-1, 1).numpy().transpose(0, 2, 3, 1) + 1) * 127.5)
-                errors.append(float(np.abs(decoded - chunk.pixels).mean()))
-                shown = (chunk.pixels[:_SHOWN], decoded[:_SHOWN].astype(np.uint8))
-                rows += [np.concatenate(list(pixels), axis=1) for pixels in shown]
-        table = self._out / "held_out.csv"
-        if not table.exists():
-            names = ",".join(f"strength {chunk.taken / STEPS:g}" for chunk in material.held_out)
-            table.write_text(f"step,{names}\n", encoding="utf-8")
-        with table.open("a", encoding="utf-8") as stream:
-            stream.write(f"{self.step}," + ",".join(f"{error:.4f}" for error in errors) + "\n")
-        folder = self._out / "samples"
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(np.vstack(rows)).save(folder / f"{self.step:06d}.png")
-
-    def save(self) -> None:
-        """Write the state, the averaged autoencoder and the history."""
-        state = {
-            "m": self._model.state_dict(),
-            "opt": self._optimizer.state_dict(),
-            "ema": self._average.values,
-            "step": self.step,
-            "spent": self.clock.spent,
-        }
-        save_state(state, self._out / "last.pt")
-        with self._average.applied():
-            self._model.save_pretrained(self._out / "vae")
-        self._history.save()
+    errors, rows = [], []
+    with run.average.applied(), torch.inference_mode():
+        for chunk in material.held_out:
+            latents = torch.from_numpy(chunk.latents.astype(np.float32))
+            planes = torch.cat([run.model.decode(part).sample for part in torch.split(latents, 16)])
+            decoded = np.rint((planes.clamp(-1, 1).numpy().transpose(0, 2, 3, 1) + 1) * 127.5)
+            errors.append(float(np.abs(decoded - chunk.pixels).mean()))
+            shown = (chunk.pixels[:_SHOWN], decoded[:_SHOWN].astype(np.uint8))
+            rows += [np.concatenate(list(pixels), axis=1) for pixels in shown]
+    table = run.out / "held_out.csv"
+    if not table.exists():
+        names = ",".join(f"strength {chunk.taken / STEPS:g}" for chunk in material.held_out)
+        table.write_text(f"step,{names}\n", encoding="utf-8")
+    with table.open("a", encoding="utf-8") as stream:
+        stream.write(f"{run.step}," + ",".join(f"{error:.4f}" for error in errors) + "\n")
+    folder = run.out / "samples"
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(np.vstack(rows)).save(folder / f"{run.step:06d}.png")

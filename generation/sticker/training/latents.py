@@ -66,6 +66,10 @@ class PatchLatents:
         scale = scale * (((chosen - mean) @ basis) / scale).std()
         return cls(mean.astype(np.float32), basis.astype(np.float32), scale.astype(np.float32))
 
+    def weights(self) -> npt.NDArray[np.float32]:
+        """What an error of each channel weighs in training (12,), 1 on average: by how much it shows."""
+        return np.asarray(self.scale / self.scale.mean(), np.float32)
+
     def encode(self, pixels: Pixels) -> npt.NDArray[np.float32]:
         """(n, H, W, 3) sRGB -> (n, 12, H / 8, W / 8)."""
         patches = to_patches(pixels.astype(np.float32) / 127.5 - 1)

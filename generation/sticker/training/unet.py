@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from rich.progress import Progress
 
 from generation.sticker.export import MODEL, NOISE_SCHEDULER
@@ -98,7 +99,7 @@ def train_unet(
                 if wide and part == "unet":
                     widen(start / part, out / part)
     torch.manual_seed(0)
-    run = _Run(out, seen=seen, minutes=minutes, cool=cool, bfloat16=bfloat16)
+    run = _Run(out, target.weights(), seen=seen, minutes=minutes, cool=cool, bfloat16=bfloat16)
     torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
     def make(rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
@@ -133,7 +134,14 @@ class _Run:
     """The networks with their optimizer, as a checkpoint keeps them."""
 
     def __init__(
-        self, out: Path, *, seen: int, minutes: float | None, cool: int | None, bfloat16: bool
+        self,
+        out: Path,
+        weights: npt.NDArray[np.float32],
+        *,
+        seen: int,
+        minutes: float | None,
+        cool: int | None,
+        bfloat16: bool,
     ) -> None:
         import diffusers  # noqa: PLC0415
         import torch  # noqa: PLC0415
@@ -175,6 +183,7 @@ class _Run:
         self._kept: torch.Tensor = hub.DDPMScheduler(
             num_train_timesteps=_TIMESTEPS, beta_schedule=NOISE_SCHEDULER["beta_schedule"]
         ).alphas_cumprod
+        self._weights = torch.from_numpy(weights)
         self._bfloat16 = bfloat16
         self.step, self.seen, spent = 0, seen, 0.0
         self._cool: tuple[int, int] | None = None  # samples at its begin, and its length
@@ -224,7 +233,7 @@ class _Run:
             predicted = self._unet(noisy, times, words).sample
         squared = (predicted.float() - wanted) ** 2
         # Squares alone leave the many small errors of an even ground, which show as blotches, without weight.
-        loss = ((squared.sum(1) + _HUBER**2).sqrt() - _HUBER).mean()
+        loss = (((squared * self._weights[:, None, None]).sum(1) + _HUBER**2).sqrt() - _HUBER).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()

@@ -11,17 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.progress import Progress
 
+from generation.sticker.training.autoencoder import AutoencoderRun, open_autoencoder
 from generation.sticker.training.latents import CHANNELS, SHIPPED, PatchLatents
 from generation.sticker.training.pictures import EDGE, PictureFolder
-from generation.sticker.training.run import (
-    Average,
-    Batches,
-    Clock,
-    History,
-    check_model,
-    save_state,
-    without_subnormals,
-)
+from generation.sticker.training.run import Batches, without_subnormals
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +23,6 @@ _BATCH = 16
 _CROP = 64
 _RATE = 1.5e-3
 _LATENT_NOISE = 0.12  # the U-Net's latents will not be perfect either
-_DECAY = 0.998
 _WARM_UP = 50  # steps
 
 AUTOENCODER: Mapping[str, object] = {
@@ -74,12 +66,22 @@ def train_vae(
     Returns:
         The number of steps done in all.
     """
+    import diffusers  # noqa: PLC0415
     import torch  # noqa: PLC0415
 
     out.mkdir(parents=True, exist_ok=True)
     target = PatchLatents.open(latents, pictures)
     torch.manual_seed(0)
-    run = _Run(out, start=start, steps=steps, minutes=minutes)
+    hub: Any = diffusers  # it builds its classes at run time, so their types cannot be checked
+    run = AutoencoderRun(
+        out,
+        hub.AutoencoderKL(**AUTOENCODER) if start is None else open_autoencoder(start),
+        rate=_RATE,
+        warm_up=_WARM_UP,
+        steps=steps,
+        minutes=minutes,
+        history="history_vae.csv",
+    )
     torch.manual_seed(run.step)  # a resumed run draws other noise than the first one did
 
     def make(rng: random.Random) -> tuple[torch.Tensor, torch.Tensor]:
@@ -95,7 +97,9 @@ def train_vae(
     with run.clock.listening(), without_subnormals(), Progress() as progress:
         task = progress.add_task("autoencoder", total=steps, completed=run.step)
         while run.step < steps and not run.clock.over:
-            mean = run.advance(*batches.next())
+            # The encoder has the easier task: it learns in one step of four.
+            loss, squared = _losses(run.model, *batches.next(), with_encoder=run.step % 4 == 0)
+            mean = run.descend(loss, shown=squared)
             if mean is not None:
                 psnr = 10 * math.log10(4 / mean)  # of values in -1..1
                 progress.update(task, completed=run.step, description=f"autoencoder {psnr:.2f} dB")
@@ -106,73 +110,23 @@ def train_vae(
     return run.step
 
 
-class _Run:
-    """The autoencoder with its optimizer, as a checkpoint keeps them."""
+def _losses(
+    model: Any,  # noqa: ANN401 - diffusers builds its classes at run time
+    planes: torch.Tensor,
+    latent: torch.Tensor,
+    *,
+    with_encoder: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The loss to descend, and the mean squared error of the decoded planes."""
+    import torch  # noqa: PLC0415
 
-    def __init__(self, out: Path, *, start: Path | None, steps: int, minutes: float | None) -> None:
-        import diffusers  # noqa: PLC0415
-        import torch  # noqa: PLC0415
-
-        hub: Any = diffusers  # it builds its classes at run time, so their types cannot be checked
-        self._out = out
-        self._steps = steps
-        if start is None:
-            self._model = hub.AutoencoderKL(**AUTOENCODER)
-        else:
-            check_model(start, "vae")
-            self._model = hub.AutoencoderKL.from_pretrained(
-                start / "vae", torch_dtype=torch.float32, local_files_only=True
-            ).train()
-        self._parameters = list(self._model.parameters())
-        self._optimizer = torch.optim.AdamW(
-            self._parameters, lr=_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-        )
-        self._average = Average(self._parameters, decay=_DECAY)
-        self.step, spent = 0, 0.0
-        last = out / "last.pt"
-        if last.exists():
-            state = torch.load(last, weights_only=True)
-            self._model.load_state_dict(state["m"])
-            self._optimizer.load_state_dict(state["opt"])
-            self._average.values = state["ema"]
-            self.step, spent = state["step"], state["spent"]
-        self.clock = Clock(minutes=minutes, spent=spent)
-        self._history = History.open(out / "history_vae.csv")
-
-    def advance(self, planes: torch.Tensor, latent: torch.Tensor) -> float | None:
-        """Take one step; returns the mean squared error now and then."""
-        import torch  # noqa: PLC0415
-
-        done = 0.5 * (1 + math.cos(math.pi * self.step / self._steps)) * 0.97 + 0.03
-        for group in self._optimizer.param_groups:
-            group["lr"] = _RATE * min(1, (self.step + 1) / _WARM_UP) * done
-        noise = torch.randn_like(latent) * torch.rand(len(latent), 1, 1, 1) * _LATENT_NOISE
-        error = self._model.decode(latent + noise).sample - planes
-        across = (error[..., 1:] - error[..., :-1]).abs().mean()
-        down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
-        squared = (error**2).mean()
-        loss = error.abs().mean() + 0.5 * (across + down) + 0.5 * squared
-        if self.step % 4 == 0:  # the encoder has the easier task
-            encoded = self._model.encode(planes).latent_dist
-            loss = loss + ((encoded.mean - latent) ** 2).mean() + 0.001 * ((encoded.logvar + 12) ** 2).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        self.step += 1
-        self._average.update(self.step)
-        return self._history.add(self.step, float(squared.detach()))
-
-    def save(self) -> None:
-        """Write the state, the averaged autoencoder and the history."""
-        state = {
-            "m": self._model.state_dict(),
-            "opt": self._optimizer.state_dict(),
-            "ema": self._average.values,
-            "step": self.step,
-            "spent": self.clock.spent,
-        }
-        save_state(state, self._out / "last.pt")
-        with self._average.applied():
-            self._model.save_pretrained(self._out / "vae")
-        self._history.save()
+    noise = torch.randn_like(latent) * torch.rand(len(latent), 1, 1, 1) * _LATENT_NOISE
+    error = model.decode(latent + noise).sample - planes
+    across = (error[..., 1:] - error[..., :-1]).abs().mean()
+    down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+    squared = (error**2).mean()
+    loss = error.abs().mean() + 0.5 * (across + down) + 0.5 * squared
+    if with_encoder:
+        encoded = model.encode(planes).latent_dist
+        loss = loss + ((encoded.mean - latent) ** 2).mean() + 0.001 * ((encoded.logvar + 12) ** 2).mean()
+    return loss, squared

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from attribution import certificates
+from attribution.credential_reader import read
 from attribution.credentials import (
     Credentials,
     ManifestFacts,
     Reference,
     endorse_root,
     endorsement_message,
-    read,
     root_of,
 )
 from attribution.errors import CredentialError, SigningError

@@ -29,10 +29,10 @@ def test_a_first_start_makes_every_key_and_later_ones_find_them(tmp_path: Path) 
     folder = tmp_path / "data" / "keys"
     first, second = KeyRing.open(folder, organisation="Gallery of Tests"), KeyRing.open(folder)
     assert first.ledger_verifier_key == second.ledger_verifier_key
-    for name in ("origin", "vault_key", "lookup_key", "mark_key", "c2pa_chain", "c2pa_key"):
+    for name in ("origin", "vault_key", "lookup_key", "mark_keys", "c2pa_chain", "c2pa_key"):
         assert getattr(first, name) == getattr(second, name)
-    assert len({first.vault_key, first.lookup_key, first.mark_key}) == 3
-    assert all(len(key) == 32 for key in (first.vault_key, first.lookup_key, first.mark_key))
+    assert len({first.vault_key, first.lookup_key, first.mark_keys[1]}) == 3
+    assert all(len(key) == 32 for key in (first.vault_key, first.lookup_key, first.mark_keys[1]))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     files = list(folder.iterdir())
     assert len(files) == 7  # no temporary file is left
@@ -159,7 +159,7 @@ def test_a_first_start_that_was_cut_off_is_completed(tmp_path: Path) -> None:
     after = KeyRing.open(folder)
     assert after.vault_key == before.vault_key
     assert after.ledger_signer.private_bytes_raw() == before.ledger_signer.private_bytes_raw()
-    assert after.mark_key != before.mark_key
+    assert after.mark_keys != before.mark_keys
 
 
 @pytest.mark.parametrize(

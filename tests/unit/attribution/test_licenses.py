@@ -134,6 +134,17 @@ def test_an_operator_adds_and_confirms_licenses(tmp_path: Path) -> None:
     assert catalog.get("LicenseRef-Kolors").enabled
 
 
+def test_a_text_that_is_not_the_one_meant_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the whole text, altered")
+    digest = hashlib.sha256(b"the whole text").hexdigest()
+    named = f'full_text = "text.txt"\nfull_text_sha256 = "{digest}"\n'
+    (tmp_path / "mine.toml").write_text(MINIMAL + named)
+    with pytest.raises(LicenseError, match=r"mine\.toml.*SHA-256"):
+        LicenseCatalog.load(tmp_path)
+    (tmp_path / "text.txt").write_text("the whole text")
+    assert LicenseCatalog.load(tmp_path).get("LicenseRef-Test").full_text == "the whole text"
+
+
 def test_an_operators_license_may_use_our_clauses_and_its_own_text(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("the whole text")
     (tmp_path / "mine.toml").write_text(
@@ -145,6 +156,7 @@ def test_an_operators_license_may_use_our_clauses_and_its_own_text(tmp_path: Pat
     assert len(one.restrictions) == 12
     assert one.restrictions[-1] == Clause(id="mine/1", text="Boredom.")
     assert one.full_text == "the whole text"
+    assert one.full_text_sha256 == hashlib.sha256(b"the whole text").hexdigest()
     assert "- Boredom. [mine/1]" in one.terms_text
 
 

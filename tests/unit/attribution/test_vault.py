@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from attribution.erasing import after_erase
 from attribution.errors import ErasedError, LegalHoldError, VaultError
 from attribution.ledger import Ledger
 from attribution.record import EventKind
 from attribution.tables import openings, subjects
-from attribution.vault import Identity, Vault, after_erase
+from attribution.vault import Identity, Vault
 
 MakeVault = Callable[..., Vault]
 NAME = "Wilhelmina Quatermain"
@@ -190,11 +191,11 @@ async def test_a_legal_hold_stops_the_erasure_and_says_why(engine: AsyncEngine, 
 async def test_the_cache_of_keys_stays_small(
     sqlite_engine: AsyncEngine, a_vault: MakeVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("attribution.vault._CACHED_KEYS", 2)
+    monkeypatch.setattr("attribution.person_keys._CACHED_KEYS", 2)
     vault = a_vault(sqlite_engine)
     people = [await vault.subject("t", "t", str(number)) for number in range(4)]
     sealed = [await vault.seal(person, b"x") for person in people]
-    assert len(vault._keys) == 2
+    assert len(vault._keys._keys) == 2
     assert [await vault.unseal(*pair) for pair in zip(people, sealed, strict=True)] == [b"x"] * 4
 
 
@@ -220,7 +221,7 @@ async def test_after_erasure_the_files_hold_nothing_of_the_person(
         opening = await connection.scalar(
             select(openings.c.sealed).where(openings.c.entry_id == receipt.entry_id)
         )
-    key = vault._keys[subject]
+    key = vault._keys._keys[subject]
     raw_traces = [wrapped, wrapped[13:29], lookup.encode(), identity, opening, opening[20:60]]
     assert all(any(trace in data for data in _files(tmp_path)) for trace in raw_traces)  # the probe works
 

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from attribution.errors import KeyFileError, VaultError
 from attribution.key_index import drop_retired
 from attribution.key_service import CommandService, PlainFile, service_of
-from attribution.keys import KeyRing, VaultKeys, add_vault_key, rotate_image_signer
+from attribution.keys import KeyRing
+from attribution.renewal import VaultKeys, add_vault_key, rotate_image_signer
 from attribution.tables import subjects
 from attribution.vault import Vault
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.backup import EXPIRED, expire_backups
+from bot.backup_expiry import EXPIRED, expire_backups
 
 DAY = 86_400_000
 

@@ -10,7 +10,7 @@ import pytest
 from attribution.errors import LicenseError
 from attribution.licenses import LicenseCatalog
 from attribution.receipt import Receipt
-from attribution.releases import Release
+from attribution.release_facts import Release
 from bot.card import DrawnImage, card_fields
 from bot.gates import Gate
 from generation.card import Lora, ModelCard

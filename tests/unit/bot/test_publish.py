@@ -22,7 +22,7 @@ from attribution.signing import LedgerKeys
 from attribution.standalone.verify import read_timestamp
 from attribution.timestamp import TimestampAuthority
 from attribution.vault import Vault
-from bot.compose import publisher_of
+from bot.composition.configured import publisher_of
 from bot.conversation import Reply
 from bot.errors import ConfigurationError, PlatformError, PlatformRateLimitError
 from bot.settings import Settings

@@ -99,15 +99,27 @@ async def test_exact_in_the_mix_as_alone(engine_: Engine) -> None:
     assert await asyncio.gather(*(engine_.generate(request) for request in requests)) == alone
 
 
-async def test_bucket_in_the_mix_as_alone(tiny_card: ModelCard) -> None:
-    engine = Engine(Catalog([tiny_card]), threads=1, mode="bucket", rows=3)
-    requests = [a_request(seed=seed, num_inference_steps=3 + seed % 3) for seed in range(5)]
+@pytest.mark.parametrize("guidance", [5.0, 1.0])
+@pytest.mark.parametrize("rows", [2, 3, 4, 8])
+async def test_bucket_in_the_mix_as_alone(tiny_card: ModelCard, rows: int, guidance: float) -> None:
+    engine = Engine(Catalog([tiny_card]), threads=1, mode="bucket", rows=rows)
+    samplers = ["ddim", "euler_a", "dpm++"]
+    requests = [
+        a_request(
+            prompt=f"apple {seed}",
+            seed=seed,
+            num_inference_steps=3 + seed % 4,
+            guidance_scale=guidance,
+            noise_scheduler=samplers[seed % 3],
+        )
+        for seed in range(7)
+    ]
     try:
         alone = [await engine.generate(request) for request in requests]
         assert await asyncio.gather(*(engine.generate(request) for request in requests)) == alone
     finally:
         await engine.close()
-    assert alone[0][0].profile["rows"] == 3
+    assert alone[0][0].profile["rows"] == rows
 
 
 async def test_requests_advance_together(engine_: Engine) -> None:
@@ -128,7 +140,9 @@ async def test_progress_comes_with_small_previews(engine_: Engine) -> None:
     seen: list[tuple[int, int, bytes | None]] = []
     await engine_.generate(a_request(num_inference_steps=9), on_progress=lambda *news: seen.append(news))
     assert [(step, steps) for step, steps, _ in seen] == [(step, 9) for step in range(1, 10)]
-    assert [step for step, _, preview in seen if preview] == [2, 4, 8]
+    shown = [step for step, _, preview in seen if preview]
+    assert shown[0] == 2
+    assert set(shown[1:]) <= {4, 8}  # fewer on a fast machine: at most four in a second
     assert max(pixels_of(preview).shape[0] for _, _, preview in seen if preview) <= 128
 
 
@@ -296,18 +310,23 @@ def test_memory_errors_are_told_apart() -> None:
 async def test_memory_that_runs_out_halves_the_rows(tiny_card: ModelCard, monkeypatch) -> None:
     from generation.families.stable_diffusion import LoadedStableDiffusion
 
-    whole, tries = LoadedStableDiffusion.denoise, []
+    whole, drawn_steps = LoadedStableDiffusion.denoise, []
 
     def small_device(self, rows, *, pad_to=None) -> None:
-        tries.append(pad_to)
-        if (pad_to or 1) > 2 and len(tries) > 4:  # after the self-test
+        if len(rows) > 2 and drawn_steps:  # after the self-test
             raise MemoryError
         whole(self, rows, pad_to=pad_to)
 
     monkeypatch.setattr(LoadedStableDiffusion, "denoise", small_device)
     engine = Engine(Catalog([tiny_card]), threads=1, mode="bucket", rows=4)
     try:
-        drawn = await asyncio.gather(*(engine.generate(a_request(seed=seed)) for seed in range(3)))
+        drawing = [
+            asyncio.create_task(
+                engine.generate(a_request(seed=seed), on_progress=lambda *news: drawn_steps.append(news))
+            )
+            for seed in range(3)
+        ]
+        drawn = await asyncio.gather(*drawing)
     finally:
         await engine.close()
     assert [pictures[0].profile["rows"] for pictures in drawn] == [2, 2, 2]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sqlite3
 from collections.abc import Sequence
 
+import aiosqlite
 import pytest
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import event, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -314,7 +316,7 @@ async def test_all_jobs_of_a_user_can_be_stopped(engine: AsyncEngine) -> None:
         await submit(queue, key)
     running = await queue.claim("worker")
     other = await submit(queue, "d", user="other")
-    assert await queue.cancel_user("u") == 3
+    assert (await queue.cancel_user("u")).jobs == 3
     assert await queue.beat(running) is True
     assert (await queue.claim("worker")).id == other.id
 
@@ -581,3 +583,44 @@ async def test_what_can_come_up_again_is_told_again(engine: AsyncEngine) -> None
         assert await box.is_done(job.id)
         with pytest.raises(LeaseLostError):
             await box.done(item)
+
+
+async def test_a_claim_is_one_trip_to_the_database(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = a_queue(engine)
+    for number in range(3):
+        await submit(queue, f"e{number}")
+    await queue.claim("worker")  # opens the connection
+    trips: list[str] = []
+    if engine.dialect.name == "sqlite":
+        execute = aiosqlite.Connection._execute
+
+        async def counted(self, function, *arguments, **options):
+            trips.append(function.__name__)
+            return await execute(self, function, *arguments, **options)
+
+        monkeypatch.setattr(aiosqlite.Connection, "_execute", counted)
+        assert await queue.claim("worker") is not None
+        # Before it come the fixture's own; the last is the pool's, when it gets the connection back.
+        assert trips[trips.index("_on_thread") :] == ["_on_thread", "rollback"]
+        return
+    listen = event.listens_for(engine.sync_engine, "before_cursor_execute")
+    listen(lambda _connection, _cursor, statement, *_rest: trips.append(statement.split()[0]))
+    assert await queue.claim("worker") is not None
+    assert trips == ["WITH"]
+
+
+async def test_a_claim_that_breaks_off_leaves_nothing(sqlite_engine: AsyncEngine) -> None:
+    queue = a_queue(sqlite_engine)
+    job = await submit(queue, "e")
+    async with sqlite_engine.begin() as connection:
+        await connection.execute(
+            text("CREATE TRIGGER refuse BEFORE UPDATE ON lanes BEGIN SELECT RAISE(ABORT, 'no'); END")
+        )
+    with pytest.raises(sqlite3.DatabaseError):
+        await queue.claim("worker")
+    assert await queue.get(job.id) == job
+    async with sqlite_engine.begin() as connection:  # the write lock is free
+        await connection.execute(text("DROP TRIGGER refuse"))
+    assert (await queue.claim("worker")).fence == 1

@@ -81,6 +81,23 @@ def test_texts_are_cut_at_signs_into_pieces():
     assert list(split("")) == [""]
 
 
+def test_style_words_do_not_drown_what_is_shown(rule):
+    style = (
+        ", highly detailed, intricate, digital painting, trending on artstation, concept art, sharp focus, "
+        "art by greg rutkowski and alphonse mucha, 8 k, octane render"
+    )
+    bare = "a man is stabbed to death, blood everywhere"
+    assert scores(rule, bare + style)[Category.VIOLENCE].score == pytest.approx(
+        scores(rule, bare)[Category.VIOLENCE].score, abs=0.02
+    )
+
+
+def test_nothing_hides_in_a_clause_that_looks_like_an_artist(rule):
+    hidden = "a meadow, by a man stabbed to death, blood everywhere"
+    assert scores(rule, hidden)[Category.VIOLENCE].action > Action.ALLOW
+    assert scores(rule, "a meadow, by greg rutkowski")[Category.VIOLENCE].action is Action.ALLOW
+
+
 def test_a_listed_word_in_another_sense_is_ruled_out_by_the_head():
     lexicon = open_rule("lexicon", Tools())
     found = scores(lexicon, "an undressed salad in a wooden bowl")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from moderation.errors import RuleDataError, TrainingError
 from moderation.head import ANY, load_head, ngram_indices
 from moderation.training import __main__ as program
+from moderation.training import copies
 from moderation.training.data import Example, distinct, read_file, read_folder, styled
 from moderation.training.fit import LABELS, Settings, calibrate, features, fit
 from moderation.training.report import auroc, recall_at
@@ -112,7 +113,7 @@ def test_the_head_learns_categories_and_calibrates():
         examples.append(an_example(f"{words} zorble {index}", harmful=True, category=Category.SEXUAL))
         examples.append(an_example(f"{words} fnord {index}", harmful=True, category=Category.VIOLENCE))
         examples.append(an_example(f"{words} fnord quux {index}", harmful=True))
-    settings = Settings(hidden=16, epochs=6, ngram_epochs=2, buckets=4096)
+    settings = Settings(hidden=16, epochs=6, ngram_epochs=2, buckets=4096, ngram_share=0.6)
     vectors = embed([e.text for e in examples])
     head = fit(examples, vectors, features(examples, settings), settings)
     fresh = ["boat tree zorble", "stone lamp fnord", "cloud chair river"]
@@ -144,6 +145,8 @@ class Encoder:
 
 def test_the_program_writes_head_and_card(tmp_path, monkeypatch):
     monkeypatch.setattr(program, "shared_encoder", Encoder)
+    monkeypatch.setattr(copies, "_HARMLESS", 100)  # thousands take half a minute
+    monkeypatch.setattr(copies, "_HARMFUL", 100)
     monkeypatch.setattr(
         program, "Settings", lambda: Settings(hidden=8, epochs=1, ngram_epochs=1, buckets=512)
     )

@@ -28,7 +28,8 @@ from attribution.marks import MarkKeys, embed
 from attribution.merkle import leaf_hash
 from attribution.publications import Publications
 from attribution.record import EventKind
-from attribution.releases import Release, ReleaseDraft, Releases
+from attribution.release_facts import Release, ReleaseDraft
+from attribution.releases import Releases
 from attribution.signing import LedgerKeys
 from attribution.vault import Vault
 

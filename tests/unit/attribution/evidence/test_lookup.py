@@ -13,7 +13,8 @@ from sqlalchemy import select, update
 from attribution.credentials import Credentials
 from attribution.errors import ImageError
 from attribution.images import ImageLimits, decode, encode_png
-from attribution.lookup import PDQ_FALSE_MATCH_RATE, Confidence, Lookup
+from attribution.lookup import PDQ_FALSE_MATCH_RATE, Lookup
+from attribution.matches import Confidence
 from attribution.tables import releases
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from attribution.checkpoint import VerifierKey
 from attribution.errors import ErasedError, LedgerError, RecordError, VaultError
 from attribution.record import EventKind
-from attribution.releases import canonical_json
+from attribution.release_facts import canonical_json
 from attribution.tables import leaves, releases
 
 
