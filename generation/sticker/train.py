@@ -12,7 +12,8 @@ r"""Trains the sticker model from a folder of credited pictures.
 
 The first two trainings may run at the same time, and so may the last two: redrawn pictures, as the U-Net
 makes them, and the decoder that learns from them to restore what was meant. All may be stopped at any moment
-and go on where they were. To better the model that ships, add --start generation/sticker/embedded/model.
+and go on where they were. To better the model that ships, add --start generation/sticker/embedded/model
+and the number of samples that it has seen (--seen); --wide gives its U-Net more room where details are drawn.
 Cool a copy of RUN/unet if the run is to go on: a cooled network is at the end of its schedule. The last
 command replaces the model that ships.
 """
