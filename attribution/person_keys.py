@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import select, text, update
+from sqlalchemy import ColumnElement, select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.errors import ErasedError, VaultError
@@ -49,17 +49,8 @@ class PersonKeys:
         if cached is not None and self._clock() < cached[1]:
             self._keys.move_to_end(subject)
             return cached[0]
-        async with self._reader.connect() as connection:
-            row = (
-                await connection.execute(
-                    select(subjects.c.wrapped_key, subjects.c.erased_ms).where(subjects.c.subject == subject)
-                )
-            ).one_or_none()
-        if row is None:
-            raise VaultError("no such person")
-        if row.erased_ms is not None or row.wrapped_key is None:
-            raise ErasedError(subject)
-        key = AESGCM(await self._unwrap(subject, row.wrapped_key))
+        wrapped = await kept_of(self._reader, subject, subjects.c.wrapped_key)
+        key = AESGCM(await self._unwrap(subject, wrapped))
         if subject not in self._never_cache:
             self._keys[subject] = (key, self._clock() + _CACHED_SECONDS)
             if len(self._keys) > _CACHED_KEYS:
@@ -123,3 +114,19 @@ def _opened(wrapper: AESGCM, wrapped: bytes, context: bytes) -> bytes | None:
         return decrypt(wrapper, wrapped, context)
     except VaultError:
         return None
+
+
+async def kept_of(reader: AsyncEngine, subject: str, column: ColumnElement[bytes | None]) -> bytes:
+    """What the vault keeps of a person in one of its columns.
+
+    Raises:
+        ErasedError: it was destroyed.
+        VaultError: nobody ever had this pseudonym.
+    """
+    async with reader.connect() as connection:
+        row = (await connection.execute(select(column).where(subjects.c.subject == subject))).one_or_none()
+    if row is None:
+        raise VaultError("no such person")
+    if row[0] is None:  # an erasure empties every column
+        raise ErasedError(subject)
+    return bytes(row[0])

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from attribution.erasing import destroy
 from attribution.errors import ErasedError, LegalHoldError, RecordError, VaultError
-from attribution.person_keys import PersonKeys
+from attribution.person_keys import PersonKeys, kept_of
 from attribution.record import Opening
 from attribution.sealing import bound, decrypt, encrypt
 from attribution.statements import insert_rows
@@ -109,17 +109,8 @@ class Vault:
             ErasedError: nobody knows any more.
             VaultError: nobody ever had this pseudonym.
         """
-        async with self._reader.connect() as connection:
-            row = (
-                await connection.execute(
-                    select(subjects.c.identity, subjects.c.erased_ms).where(subjects.c.subject == subject)
-                )
-            ).one_or_none()
-        if row is None:
-            raise VaultError("no such person")
-        if row.erased_ms is not None or row.identity is None:
-            raise ErasedError(subject)
-        return Identity(**json.loads(await self.unseal(subject, row.identity)))
+        sealed = await kept_of(self._reader, subject, subjects.c.identity)
+        return Identity(**json.loads(await self.unseal(subject, sealed)))
 
     async def seal(self, subject: str, data: bytes) -> bytes:
         """Encrypt under the person's key; the result opens for this person only.

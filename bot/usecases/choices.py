@@ -1,4 +1,4 @@
-"""Records what was on offer and what was chosen: a grid's candidates, and the picture a step goes on from."""
+"""Records what was asked, what was on offer and what was chosen: prompts, candidates, sources."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from attribution.ledger import Ledger
 from attribution.record import EventKind
 from bot.card import DrawnImage
+from bot.conversation import ImagineCommand
 from bot.usecases.image_check import event_id
 from generation.job import ImageRequest, Job
+from moderation.types import Action, Verdict
 
 PARENTS = ("parent_image_id", "second_parent_image_id")
 """The public facts of *job accepted* by which a lineage finds the pictures that a job goes on from."""
@@ -48,3 +50,22 @@ async def record_shown(ledger: Ledger, job: Job, images: Sequence[DrawnImage]) -
             public={"job_id": job.id, "image_id": image_id, "place": place, "of": len(images)},
             private=private | ({} if image.rank is None else {"rank": str(image.rank)}),
         )
+
+
+async def record_screened(
+    ledger: Ledger, command: ImagineCommand, *, subject: str, job_id: str, decision: str, verdict: Verdict
+) -> None:
+    """Enter that a prompt was submitted, held or blocked, and by which rule."""
+    kind = {
+        Action.ALLOW: EventKind.PROMPT_SUBMITTED,
+        Action.HOLD: EventKind.PROMPT_HELD,
+        Action.BLOCK: EventKind.PROMPT_BLOCKED,
+    }[verdict.action]
+    finding = verdict.gravest
+    found = {} if finding is None else {"category": str(finding.category), "rule": finding.rule}
+    await ledger.append(
+        kind,
+        subject=subject,
+        public={"job_id": job_id, "decision": decision, "policy": verdict.policy_version, **found},
+        private={"prompt": command.prompt, "negative_prompt": command.negative_prompt},
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from attribution.acceptance import Acceptances
@@ -14,7 +14,7 @@ from attribution.vault import Vault
 from bot.conversation import ImagineCommand, Origin
 from bot.plans import channel_key
 from bot.posts import Posts, command_to_bytes
-from bot.usecases.choices import parent_facts, record_chosen
+from bot.usecases.choices import parent_facts, record_chosen, record_screened
 from bot.usecases.outcomes import (
     Accepted,
     Blocked,
@@ -207,21 +207,8 @@ class Imagine:
             verdict=verdict,
             job_id=job_id,
         )
-        kind = {
-            Action.ALLOW: EventKind.PROMPT_SUBMITTED,
-            Action.HOLD: EventKind.PROMPT_HELD,
-            Action.BLOCK: EventKind.PROMPT_BLOCKED,
-        }[verdict.action]
-        await self._ledger.append(
-            kind,
-            subject=subject,
-            public={
-                "job_id": job_id,
-                "decision": decision,
-                "policy": verdict.policy_version,
-                **_gravest(verdict),
-            },
-            private={"prompt": command.prompt, "negative_prompt": command.negative_prompt},
+        await record_screened(
+            self._ledger, command, subject=subject, job_id=job_id, decision=decision, verdict=verdict
         )
         if verdict.action is Action.ALLOW:
             return await self._submit(
@@ -301,8 +288,3 @@ class Imagine:
             created=submission.created,
             paused=submission.paused,
         )
-
-
-def _gravest(verdict: Verdict) -> Mapping[str, str]:
-    finding = verdict.gravest
-    return {} if finding is None else {"category": str(finding.category), "rule": finding.rule}

@@ -131,22 +131,22 @@ def test_the_unet_trains_and_goes_on(pictures, latents, tmp_path):
             pad_token_id=0,
         )
     ).save_pretrained(tmp_path / "text_encoder")
-    assert train_unet(pictures, tmp_path, latents=latents, samples=32) == 32
-    assert train_unet(pictures, tmp_path, latents=latents, samples=64) == 64
+    assert train_unet(pictures, tmp_path, latents=latents, seen=1000, samples=1032) == 1032
+    assert train_unet(pictures, tmp_path, latents=latents, samples=1064) == 1064
     state = torch.load(tmp_path / "last.pt", weights_only=True)
     assert set(state) == {"un", "te", "opt", "ema", "step", "seen", "spent", "cool"}
     assert state["step"] == 2
     assert state["cool"] is None
     assert len(state["ema"]) > 100
     sheets = sorted((tmp_path / "samples").iterdir())
-    assert [sheet.name for sheet in sheets] == ["000000032.png", "000000064.png"]
+    assert [sheet.name for sheet in sheets] == ["000001032.png", "000001064.png"]
     with Image.open(sheets[0]) as first, Image.open(sheets[1]) as second:
         assert first.size[0] == EDGE * (1 + len(STRENGTHS))
         assert first.tobytes() != second.tobytes()
 
     # cooling: the last step is taken at a rate of almost 0, and a resumed run does not start anew
-    assert train_unet(pictures, tmp_path, latents=latents, cool=64, samples=96) == 96
-    assert train_unet(pictures, tmp_path, latents=latents, bfloat16=True) == 128
+    assert train_unet(pictures, tmp_path, latents=latents, cool=64, samples=1096) == 1096
+    assert train_unet(pictures, tmp_path, latents=latents, bfloat16=True) == 1128
     cooled = torch.load(tmp_path / "last.pt", weights_only=True)
     assert cooled["cool"] == (64, 64)
     rates = [group["lr"] for group in cooled["opt"]["param_groups"]]
@@ -243,3 +243,9 @@ def test_history_is_read_again_and_drawn(tmp_path):
     assert [step for step, _ in again.rows] == [25, 50, 75]
     assert plot(again.rows).size == (720, 360)
     assert (tmp_path / "history.png").is_file()
+
+
+def test_widening_needs_a_model_to_begin_from(tmp_path, capsys):
+    folder = write_pictures(tmp_path / "data")
+    assert main(["unet", "--data", str(folder), "--out", str(tmp_path / "out"), "--wide"]) == 1
+    assert "--start" in capsys.readouterr().err

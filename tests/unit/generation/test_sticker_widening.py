@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
 from generation.sticker.packages import DatasetError
+from generation.sticker.training.latents import PatchLatents
 from generation.sticker.training.widen import NARROW, WIDE, widen
 
 
@@ -67,3 +69,10 @@ def test_another_shape_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="cannot be widened"):
         widen(tmp_path / "wide", tmp_path / "wider")
     assert not (tmp_path / "wider").exists()
+
+
+def test_an_error_weighs_by_how_much_it_shows():
+    scale = np.array([3, 1, 2] * 4, np.float32)
+    weights = PatchLatents(mean=np.zeros(192), basis=np.zeros((192, 12)), scale=scale).weights()
+    assert weights.mean() == pytest.approx(1)
+    assert weights[0] == pytest.approx(3 * weights[1])
