@@ -148,10 +148,10 @@ def test_the_unet_trains_and_goes_on(pictures, latents, tmp_path):
     assert train_unet(pictures, tmp_path, latents=latents, cool=64, samples=1096) == 1096
     assert train_unet(pictures, tmp_path, latents=latents, bfloat16=True) == 1128
     cooled = torch.load(tmp_path / "last.pt", weights_only=True)
-    assert cooled["cool"] == (64, 64)
+    assert cooled["cool"] == (1064, 64)
     rates = [group["lr"] for group in cooled["opt"]["param_groups"]]
     assert rates == pytest.approx([8e-4 * 4 / 200 / 2, 4e-4 * 4 / 200 / 2])
-    assert train_unet(pictures, tmp_path, latents=latents) == 128
+    assert train_unet(pictures, tmp_path, latents=latents) == 1128
 
 
 def test_a_training_begins_from_a_model_that_is_there(pictures, tmp_path):
