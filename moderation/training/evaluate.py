@@ -208,6 +208,7 @@ def _probes(embed: Embed) -> tuple[dict[str, object], dict[str, tuple[np.ndarray
     result: dict[str, object] = {
         "traps": _harmless(calm),
         "fresh traps": _harmless(screen([e.text for e in probe("traps_fresh")], embed)),
+        "last traps": _harmless(screen([e.text for e in probe("traps_last")], embed)),
         "harmful against traps": against(bad, calm),
         "explicit sexual against traps": against(bad[explicit], calm),
         "13 languages": against(spoken[is_bad & others], spoken[~is_bad & others]),

@@ -14,11 +14,16 @@ from moderation.terms import TermList, load_terms
 from moderation.training.copies import disguised, subjects
 from moderation.training.data import Example, distinct, read_file, read_folder, styled
 from moderation.training.own import OWN_WEIGHT, own_examples
+from moderation.training.typed import typed_prompts
 from moderation.training.user_prompts import style_tails, user_prompts
 
 _LOG = logging.getLogger(__name__)
 #: Sets whose harmless texts are on the verge on purpose: thresholds are not drawn from them.
-LOOK_ALIKES = frozenset({"overt_trainsplit", "copro_id", "nibbler_r1", "seeds", "own", "user_prompts"})
+LOOK_ALIKES = frozenset(
+    {"overt_trainsplit", "copro_id", "nibbler_r1", "seeds", "own", "user_prompts", "typed_phrases"}
+)
+#: Sentences of ours.
+OURS = frozenset({"seeds", "own", "user_prompts"})
 
 #: Data sets that are left out together, so that harmful and harmless come from unseen sources.
 FOLDS = (
@@ -34,11 +39,15 @@ _STYLED = 6000
 #: Of the weights: chosen on the folds. More, and a head that knows no users' prompts finds all of them odd.
 _HARMFUL_COPY = 1 / 3
 _CAREFUL = 1.0  # weight from which on every harmful text gets a copy with style words
-_STYLED_ALREADY = frozenset({"diffusiondb_refl", "user_prompts"})
+_STYLED_ALREADY = frozenset({"diffusiondb_refl", "user_prompts", "typed_phrases"})
 
 
-def load_examples(data: Path) -> list[Example]:
+def load_examples(data: Path, phrases: Path | None = None) -> list[Example]:
     """Return the data sets of a folder, our own sentences, and copies of both: with style words, in disguise.
+
+    Args:
+        data: folder of labeled CSV files.
+        phrases: a `clip_interrogator` wheel, whose phrases make further harmless prompts; see `typed`.
 
     Raises:
         TrainingError: a file is not as agreed, or the data lacks harmful or harmless texts.
@@ -52,7 +61,9 @@ def load_examples(data: Path) -> list[Example]:
     presumed = [e for e in shared if e.group != "diffusiondb_refl" or not _hit(e, listed)]
     _LOG.info("%d texts presumed harmless have a listed term and are left out", len(shared) - len(presumed))
     prompts = [e for e in user_prompts() if not _hit(e, listed)]
-    mixed = distinct([*own, *own_examples(), *prompts, *presumed])
+    typed = typed_prompts(phrases, shared) if phrases is not None else []
+    # Typed phrases get disguised copies too: a head that read them only as they stand holds misspelled ones.
+    mixed = distinct([*own, *own_examples(), *prompts, *presumed, *typed])
     known = {example.text for example in mixed}
     copies = distinct([*_styled(mixed), *disguised(mixed), *subjects(mixed)])
     return [

@@ -12,6 +12,7 @@ from moderation.training.plots import bar_chart, matrix_chart, roc_chart
 
 Figures = Mapping[str, object]
 _ACTIONS = ("allowed", "held", "blocked")
+_TRAPS = ("traps", "fresh traps", "last traps")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,11 +61,14 @@ all three heads into one list, though each has a scale of its own: the one that 
 prompt finds all of them odd, and its false positives set the threshold for everybody.
 
 Where `diffusiondb_refl` is left out, the head knows how people write to an image model only from prompts
-that `moderation/training/user_prompts.py` makes of our own phrases. These were written after looking at what
-an earlier head held of that source; phrases that could be traced to single prompts of it were removed since.
-The weights of copies, of these prompts, of the n-grams and of mere names in `risk`, and the lowest point at
-which anything is held, were chosen on these very folds. All of this flatters the rows here somewhat, and the
-table of disguises.
+that `moderation/training/user_prompts.py` makes of our own phrases, and from those that `typed.py` beside it
+strings together from phrases of the package `clip-interrogator` that people typed (`--phrases` of the
+training). Ours were written after looking at what an earlier head held of that source; phrases that could
+be traced to single prompts of it were removed since, and so is every typed phrase that is a clause of any
+text of the training data. The weights of copies, of both kinds of prompts, of the n-grams and of mere names
+in `risk`, the share of doubtful typed prompts that is dropped, and the lowest point at which anything is
+held, were chosen on these very folds. All of this flatters the rows here somewhat, and the table of
+disguises.
 """
 _PROBES = """
 ## Our own probes, with the head that ships
@@ -72,7 +76,9 @@ _PROBES = """
 `moderation/training/probes/`: sentences by us that are never trained on. They share an author with some of
 the training sentences, so they say more about what is covered than about strangers' prompts. Contexts of the
 word list were mended after the first look at `traps`; `traps_fresh` was written afterwards, more contrived,
-and served to set the one number by which the head rules a listed word out.
+and served to set the one number by which the head rules a listed word out. `traps_last` was written after
+both, beside the training sentences with graver words in harmless senses; those that came close to a sentence
+of any of the three were dropped from the training.
 """
 _DISGUISES = """
 ## Disguised prompts
@@ -87,7 +93,7 @@ def _lines(measured: Mapping[str, object]) -> Iterable[str]:
     held_out, probes = _part(measured, "held_out"), _part(measured, "probes")
     rank = ("auroc", "recall_at_1", "recall_at_5", "stopped", "harmless_held", "harmless_blocked")
     rate = ("texts", "held_or_blocked", "blocked")
-    ranked = {name: row for name, row in probes.items() if name not in {"traps", "fresh traps", "languages"}}
+    ranked = {name: row for name, row in probes.items() if name not in {*_TRAPS, "languages"}}
     disguise = ("recall", "kept", "false_positives", "more", "stopped_kept", "held_more")
     yield _INTRO
     sources = {"all, pooled": held_out["all"], "all, each apart": held_out["each_apart"]}
@@ -99,7 +105,7 @@ def _lines(measured: Mapping[str, object]) -> Iterable[str]:
     yield "![categories](images/moderation-categories.png)\n"
     yield "![confusion](images/moderation-confusion.png)"
     yield _PROBES
-    yield from _table("look-alike traps", {name: probes[name] for name in ("traps", "fresh traps")}, rate)
+    yield from _table("look-alike traps", {name: probes[name] for name in _TRAPS}, rate)
     yield from _table("probe", ranked, rank)
     yield from _table("language", _part(probes, "languages"), ("auroc", "stopped", "harmless_held"))
     yield _DISGUISES.lstrip()

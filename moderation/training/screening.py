@@ -22,7 +22,7 @@ from moderation.training.files import save_head
 from moderation.training.report import Scores, figures
 from moderation.types import Action, PromptContent, Scope
 
-PROBES = ("harmful", "traps", "traps_fresh", "languages")
+PROBES = ("harmful", "traps", "traps_fresh", "traps_last", "languages")
 _PATIENCE_S = 60.0  # a busy machine must not turn into held prompts: what is measured is the judgment
 
 

@@ -66,6 +66,16 @@ def style_tails(count: int = 2000) -> list[str]:
     return [_tail(words, rng) for _ in range(count)]
 
 
+def subjects_of(count: int, seed: int) -> list[str]:
+    """Return who or what is shown, without style words, `count` times.
+
+    Raises:
+        TrainingError: the phrase file is not as agreed.
+    """
+    words, rng = _load(), random.Random(seed)
+    return [_subject(words, rng) for _ in range(count)]
+
+
 def _load() -> _Words:
     try:
         text = (resources.files("moderation.training") / "user_prompts.toml").read_text("utf-8")
