@@ -17,13 +17,16 @@ from attribution import merkle, tree
 from attribution.checkpoint import Checkpoint, VerifierKey
 from attribution.errors import LedgerError, RecordError, VerificationError
 from attribution.record import Entry, EventKind, parse
+from attribution.restored import Restoration, read_restorations
 from attribution.rotation import Endorsement, KeyChain
 from attribution.tables import leaves, nodes
 
 MAX_PROBLEMS = 1000  # a rewritten ledger would name every leaf
 _CHUNK = 1000
 
-Kind = Literal["altered", "missing", "reordered", "extra", "index", "node", "head", "checkpoint", "key"]
+Kind = Literal[
+    "altered", "missing", "reordered", "extra", "index", "node", "head", "checkpoint", "key", "restored"
+]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +61,7 @@ class _Audit:
     expected: dict[int, list[tuple[str, bytes]]] = field(default_factory=dict)  # size -> (which, root)
     problems: list[AuditProblem] = field(default_factory=list)
     suspects: dict[bytes, int] = field(default_factory=dict)  # leaf hash -> place where it does not belong
+    restorations: dict[int, Restoration] = field(default_factory=dict)  # by leaf index
     compared: int = 0
 
     def report(self, kind: Kind, leaf_index: int | None, detail: str) -> None:
@@ -77,11 +81,19 @@ class _Audit:
         for which, expected in self.expected.pop(size, ()):
             self.compared += 1
             if expected != root_hash:
-                self.report(
-                    "checkpoint",
-                    None,
-                    f"{which}: the first {size} leaves are not the ones it was signed over",
+                self.differs(size, f"{which}: the first {size} leaves are not the ones it was signed over")
+
+    def differs(self, size: int, detail: str) -> None:
+        """Report a checkpoint that does not fit, with the restore that the ledger declares as the reason."""
+        for leaf_index, one in self.restorations.items():
+            if one.explains(size):
+                lost = (
+                    f"leaf {leaf_index} declares a restore from a backup of {one.backup_size} leaves, which "
+                    f"lost the leaves {one.backup_size} to {one.published_size - 1}"
                 )
+                self.report("restored", leaf_index, f"{detail}; {lost}")
+                return
+        self.report("checkpoint", None, detail)
 
 
 async def audit(
@@ -97,6 +109,7 @@ async def audit(
     """
     run = _Audit(chain=KeyChain.of(trusted))
     await _follow_rotations(connection, run, trusted)
+    run.restorations = await read_restorations(connection)
     try:
         head = await tree.read_head(connection) or tree.EMPTY
     except LedgerError as error:
@@ -111,9 +124,8 @@ async def audit(
     for number, note in enumerate(checkpoints, start=1):
         found = run.expect(f"checkpoint {number}", note, "checkpoint")
         if found and found.tree_size > head.tree_size:
-            run.report(
-                "checkpoint",
-                None,
+            run.differs(
+                found.tree_size,
                 f"checkpoint {number} speaks of {found.tree_size} leaves, the ledger has {head.tree_size}",
             )
     root_hash = await _walk(connection, run, head)

@@ -5,6 +5,7 @@ It lists recorded acts and draws no conclusion: whether they make somebody an au
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -30,11 +31,21 @@ _HUMAN: Mapping[EventKind, str] = {
     EventKind.EDIT_APPLIED: "edited an image",
     EventKind.DELETED: "took back the post",
 }
+_PROMPTS = {EventKind.PROMPT_SUBMITTED, EventKind.PROMPT_HELD, EventKind.PROMPT_BLOCKED}
 _MACHINE: Mapping[EventKind, str] = {
     EventKind.JOB_ACCEPTED: "was set to draw with these parameters",
     EventKind.IMAGE_RELEASED: "made the pixels of an image",
     EventKind.CANDIDATE_SHOWN: "proposed a candidate",
 }
+_STEPS = {  # what a person did who went on from an image
+    "vary": "chose an image to vary",
+    "remix": "had a request drawn again with other words",
+    "reroll": "had a request drawn again with other seeds",
+    "blend": "chose an image to blend",
+    "extend": "chose an image to go on around its edges",
+    "upscale": "chose an image to enlarge",
+}
+_GIVEN = {"source": "started from a picture", "mask": "drew only where a mask says"}
 _WORDS = ("prompt", "negative_prompt")
 _LONGEST = 600  # characters of one value; the steps of the lineage have the whole
 
@@ -105,10 +116,11 @@ def statement(acts: Sequence[Act], *, owner: str) -> Statement:
         owner: pseudonym of the person whose image it is: others are named as "another person".
     """
     lines = []
+    repeated = taken_over(acts)
     for act in sorted(acts, key=lambda one: one.leaf_index):
         human = act.kind in _HUMAN
-        title = (_HUMAN if human else _MACHINE).get(act.kind)
-        if title is None:
+        title = title_of(act)
+        if title is None or act.leaf_index in repeated:
             continue
         if human and act.subject != owner:
             title = f"another person {title}"
@@ -124,6 +136,31 @@ def statement(acts: Sequence[Act], *, owner: str) -> Statement:
     return Statement(contributions=tuple(lines))
 
 
+def taken_over(acts: Sequence[Act]) -> frozenset[int]:
+    """The entries whose words the service took over from an earlier request: nobody wrote them once more.
+
+    So it is where a further step (a variation, an enlargement) has the very words of an entry before.
+    """
+    stepped = {act.public.get("job_id") for act in acts if act.public.get("step")}
+    written: set[tuple[str, ...]] = set()
+    found = set()
+    for act in sorted(acts, key=lambda one: one.leaf_index):
+        if act.kind in _PROMPTS and act.fields:
+            words = (act.subject, *(act.fields.get(name, "") for name in _WORDS))
+            if words in written and act.public.get("job_id") in stepped:
+                found.add(act.leaf_index)
+            written.add(words)
+    return frozenset(found)
+
+
+def title_of(act: Act) -> str | None:
+    """What was done, in words; None: it is nobody's contribution."""
+    step = str(act.public.get("step", ""))
+    if act.kind is EventKind.CANDIDATE_CHOSEN and step in _STEPS:
+        return _STEPS[step]
+    return _HUMAN.get(act.kind) or _MACHINE.get(act.kind)
+
+
 def details(act: Act) -> str:
     """The choices and parameters of a step in one paragraph; empty where none is shown."""
     public, fields = act.public, act.fields
@@ -135,9 +172,11 @@ def details(act: Act) -> str:
     if act.kind in _HUMAN:
         # The request repeats the words of the prompt: they stand at the step that wrote them.
         parts += [f'{_label(name)}: "{_short(fields[name])}"' for name in _WORDS if fields.get(name)]
-    if act.kind is not EventKind.IMAGE_RELEASED:
+    if act.kind is EventKind.POSTED:
+        parts += _place(fields.get("reference", ""))
+    elif act.kind is not EventKind.IMAGE_RELEASED:
         parts += [
-            f"{_label(name)}: {_short(value)}"
+            _GIVEN.get(name) or f"{_label(name)}: {_short(value)}"
             for name, value in sorted(fields.items())
             if value and name not in _WORDS
         ]
@@ -145,6 +184,16 @@ def details(act: Act) -> str:
         if public.get(name):
             parts.append(f"{_label(name).removesuffix(' id')} {public[name]}")
     return "; ".join(parts)
+
+
+def _place(reference: str) -> list[str]:
+    """Where an image was posted, as the platform names it: channel and message, without lists of files."""
+    try:
+        values = json.loads(reference) if reference else {}
+    except ValueError:
+        return [_short(reference)]
+    named = values.items() if isinstance(values, dict) else ()
+    return [f"{_label(name)}: {_short(value)}" for name, value in sorted(named) if isinstance(value, str)]
 
 
 def _label(name: str) -> str:

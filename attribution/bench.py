@@ -18,8 +18,8 @@ from attribution.erasing import after_erase
 from attribution.ledger import Ledger
 from attribution.record import EventKind
 from attribution.signing import LedgerKeys
-from attribution.statements import insert_rows
-from attribution.tables import leaves, metadata
+from attribution.statements import Steps, transact
+from attribution.tables import metadata
 from attribution.vault import Vault
 
 _SEED = 20_261_124  # which leaves are proved
@@ -52,10 +52,10 @@ async def bench_ledger(
         proofs: inclusion proofs of random leaves at each size.
 
     Returns:
-        `single_per_s`, `fsync_per_s`, `single_to_fsync`, `batched_per_s`, `batched_per_cpu_s` (per second of
-        this process's CPU time: what other programs take of the machine does not count), `proof_ms_1e5`,
-        `proof_ms_1e6` (medians, at `small` and `large`), `bytes_per_leaf` (database size with openings) and
-        `seed`.
+        `single_per_s`, `fsync_per_s`, `single_to_fsync`, `single_cpu_ms` and `batched_per_cpu_s` (of this
+        process's CPU time: what other programs take of the machine does not count), `batched_per_s`,
+        `proof_ms_1e5`, `proof_ms_1e6` (medians, at `small` and `large`), `bytes_per_leaf` (database size with
+        openings) and `seed`.
     """
     engine = open_database(f"sqlite:///{folder / 'bench.db'}")
     try:
@@ -70,7 +70,7 @@ async def bench_ledger(
         )
         chosen = random.Random(_SEED)
         await _fill(engine, signer, small, range(small))
-        single_per_s, fsync_per_s = await _singles(ledger, subject, singles, folder)
+        single_per_s, fsync_per_s, single_cpu_ms = await _singles(ledger, subject, singles, folder)
         proof_small = await _proofs(ledger, [chosen.randrange(small) for _ in range(proofs)])
         proved = [chosen.randrange(small + singles, large) for _ in range(proofs)]
         await _fill(engine, signer, large, set(proved))
@@ -81,6 +81,7 @@ async def bench_ledger(
         "single_per_s": round(single_per_s, 1),
         "fsync_per_s": round(fsync_per_s, 1),
         "single_to_fsync": round(single_per_s / fsync_per_s, 3),
+        "single_cpu_ms": round(single_cpu_ms, 3),
         "batched_per_s": round(batched_per_s, 1),
         "batched_per_cpu_s": round(batched_per_cpu_s, 1),
         "proof_ms_1e5": round(proof_small, 3),
@@ -112,13 +113,13 @@ async def _batches(
     return count / elapsed, count / cpu, (await _size(engine, folder) - before) / count
 
 
-async def _singles(ledger: Ledger, subject: str, count: int, folder: Path) -> tuple[float, float]:
-    """Single appends per second and raw fsyncs per second, taken in turn."""
-    appending = syncing = 0.0
+async def _singles(ledger: Ledger, subject: str, count: int, folder: Path) -> tuple[float, float, float]:
+    """Single appends and raw fsyncs per second, taken in turn, and an append's CPU time in milliseconds."""
+    appending = syncing = working = 0.0
     with (folder / "fsync.bin").open("wb", buffering=0) as file:
         page = secrets.token_bytes(4096)
         for _ in range(count):
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             await ledger.append(
                 EventKind.PROMPT_SUBMITTED,
                 subject=subject,
@@ -126,11 +127,12 @@ async def _singles(ledger: Ledger, subject: str, count: int, folder: Path) -> tu
                 private={"prompt": _PROMPT},
             )
             appending += time.perf_counter() - started
+            working += time.process_time() - worked
             started = time.perf_counter()
             file.write(page)
             os.fsync(file.fileno())
             syncing += time.perf_counter() - started
-    return count / appending, count / syncing
+    return count / appending, count / syncing, 1000 * working / count
 
 
 async def _proofs(ledger: Ledger, indexes: Sequence[int]) -> float:
@@ -145,29 +147,41 @@ async def _proofs(ledger: Ledger, indexes: Sequence[int]) -> float:
 
 async def _fill(engine: AsyncEngine, signer: Ed25519PrivateKey, size: int, stored: Container[int]) -> None:
     """Grow the tree to `size` leaves in bulk: true nodes, short leaves, rows only for the `stored` ones."""
-    while True:
-        async with engine.begin() as connection:
-            head = await tree.lock_head(connection)
-            count = min(_FILL, size - head.tree_size)
-            if count <= 0:
-                return
-            numbers = range(head.tree_size, head.tree_size + count)
-            filling = [b"%d" % number for number in numbers]
-            rows = [
-                {
-                    "leaf_index": number,
-                    "entry_id": secrets.token_hex(8),
-                    "kind": "posted",
-                    "subject": "",
-                    "leaf": leaf,
-                }
-                for number, leaf in zip(numbers, filling, strict=True)
-                if number in stored
-            ]
-            growth = merkle.grow(head.tree_size, head.frontier, [merkle.leaf_hash(leaf) for leaf in filling])
-            await insert_rows(connection, leaves, rows)
-            checkpoint = Checkpoint(origin=_ORIGIN, tree_size=growth.tree_size, root_hash=growth.root_hash)
-            await tree.write_growth(connection, growth, sign_checkpoint(checkpoint, signer))
+    done = False
+    while not done:
+        done = await transact(engine, _filling(signer, size, stored))
+
+
+def _filling(signer: Ed25519PrivateKey, size: int, stored: Container[int]) -> Steps:
+    """Steps: at most `_FILL` leaves more; gives whether the tree has its size."""
+    head: tree.Head = yield from tree.locked_head()
+    count = min(_FILL, size - head.tree_size)
+    if count <= 0:
+        return True
+    numbers = range(head.tree_size, head.tree_size + count)
+    filling = [b"%d" % number for number in numbers]
+    rows = [
+        {
+            "leaf_index": number,
+            "entry_id": secrets.token_hex(8),
+            "kind": "posted",
+            "subject": "",
+            "job_id": None,
+            "image_id": None,
+            "leaf": leaf,
+        }
+        for number, leaf in zip(numbers, filling, strict=True)
+        if number in stored
+    ]
+    growth = merkle.grow(head.tree_size, head.frontier, [merkle.leaf_hash(leaf) for leaf in filling])
+    head = tree.Head.after(
+        growth,
+        lambda size, root: sign_checkpoint(
+            Checkpoint(origin=_ORIGIN, tree_size=size, root_hash=root), signer
+        ),
+    )
+    yield from tree.written_head(head, growth.nodes, leaf_rows=rows)
+    return False
 
 
 async def _size(engine: AsyncEngine, folder: Path) -> int:

@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from attribution.authorship import Act, Statement, statement
 from attribution.credential_reader import CredentialReport, read
 from attribution.errors import CredentialError, EvidenceError
+from attribution.made_from import Origin, Reference, members_of
 from attribution.merkle import leaf_hash
 from attribution.receipt import Receipt
-from attribution.record import Opening
+from attribution.record import EventKind, Opening
 from attribution.release_facts import Json, canonical_json
 from attribution.report import ReportFacts, ReportStep, render
 from attribution.report_rows import SourcePicture
@@ -95,7 +96,8 @@ class BundleParts:
     consistency: tuple[bytes, ...]  # from its tree to the bundle's
     image: bytes = field(repr=False)  # the signed PNG
     sidecar: bytes = field(repr=False)
-    sources: tuple[SourcePicture, ...] = ()  # for the report; no members of their own
+    origins: tuple[Origin, ...] = ()  # what the image was made from
+    references: tuple[Reference, ...] = ()  # for the report; no members of their own
     terms: bytes = field(repr=False)  # the accepted text
     acceptance: ProvedEntry
     steps: tuple[ProvedEntry, ...]  # oldest first, the record among them
@@ -152,6 +154,7 @@ def build_bundle(parts: BundleParts, *, signer: Ed25519PrivateKey) -> bytes:
         "profile.json": parts.profile,
         "verify.py": _resource("verify.py"),
         "LIMITS.txt": _resource("LIMITS.txt"),
+        **members_of(parts.origins),
     }
     if parts.dated is not None:
         members["timestamp.json"] = canonical_json(parts.dated.to_json())
@@ -191,7 +194,15 @@ def _report_facts(parts: BundleParts, authorship: Statement, members: Mapping[st
     receipt, credential = parts.record.receipt, _credential(parts.image)
     return ReportFacts(
         image=parts.image,
-        sources=parts.sources,
+        sources=(
+            *(
+                SourcePicture(title=one.title, data=one.data)
+                for one in parts.origins
+                if one.role != "earlier"
+            ),
+            *(SourcePicture(title=one.title, data=one.data) for one in parts.references),
+        ),
+        on_the_way=_on_the_way(parts),
         entry=receipt.entry,
         fields=parts.record.opening.fields if parts.record.opening else {},
         acceptance=_report_step(parts.acceptance),
@@ -213,6 +224,29 @@ def _report_facts(parts: BundleParts, authorship: Statement, members: Mapping[st
             name: hashlib.sha256(data).hexdigest() for name, data in members.items() if name != "verify.py"
         },
     )
+
+
+def _on_the_way(parts: BundleParts) -> tuple[SourcePicture, ...]:
+    """The released images of the lineage that can be shown, in the order of the ledger."""
+    files = {one.image_id: one.data for one in parts.origins if one.image_id and one.data}
+    files[parts.image_id] = parts.image
+    entries = [(step.receipt.leaf_index, step.receipt.entry) for step in parts.steps]
+    pictures = []
+    for place, entry in entries:
+        image_id = str(entry.public.get("image_id"))
+        if entry.kind is not EventKind.IMAGE_RELEASED or image_id not in files:
+            continue
+        told = [f"Entry {place}: image {image_id}" + (" (this image)" if image_id == parts.image_id else "")]
+        for later, other in entries:
+            public = other.public
+            if public.get("image_id") != image_id:
+                continue
+            if other.kind is EventKind.CANDIDATE_SHOWN:
+                told.append(f"candidate {public.get('place')} of {public.get('of')}")
+            if other.kind is EventKind.CANDIDATE_CHOSEN:
+                told.append(f"chosen with entry {later} ({public.get('step')})")
+        pictures.append(SourcePicture(title="; ".join(told), data=files[image_id]))
+    return tuple(pictures) if len(pictures) > 1 else ()
 
 
 def _report_step(proved: ProvedEntry) -> ReportStep:

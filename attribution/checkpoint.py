@@ -23,6 +23,7 @@ MAX_SIGNATURES = 64
 _ED25519 = b"\x01"  # the algorithm byte of the signed-note specification
 _SIGNATURE_BYTES = 64
 _PREFIX = "\u2014 "  # em dash and space begin a signature line
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -44,7 +45,7 @@ class Checkpoint:
         if not 0 <= self.tree_size <= MAX_TREE_SIZE or len(self.root_hash) != HASH_BYTES:
             raise VerificationError("a checkpoint needs a tree size below 2^63 and a root of 32 bytes")
         for line in (self.origin, *self.extensions):
-            if not line or any(ord(character) < 0x20 for character in line):
+            if not line or _CONTROL.search(line):
                 raise VerificationError("a checkpoint's lines must not be empty or hold control characters")
             _check_unicode(line)
 
@@ -139,8 +140,8 @@ def sign_note(text: str, *keys: Ed25519PrivateKey, name: str) -> str:
         raise VerificationError(f"a note has 1 to {MAX_SIGNATURES} signatures")
     lines = []
     for key in keys:
-        key_hash = VerifierKey.of(name, key).key_hash
-        lines.append(f"{_PREFIX}{name} {base64.b64encode(key_hash + key.sign(text.encode())).decode()}\n")
+        signature = VerifierKey.of(name, key).key_hash + key.sign(text.encode())
+        lines.append(f"{_PREFIX}{name} {base64.b64encode(signature).decode()}\n")
     return f"{text}\n{''.join(lines)}"
 
 
@@ -232,13 +233,13 @@ def _signature(line: str) -> NoteSignature:
 
 
 def _check_name(name: str) -> None:
-    if not name or "+" in name or any(character.isspace() or ord(character) < 0x20 for character in name):
+    if not name or "+" in name or _CONTROL.search(name) or any(map(str.isspace, name)):
         raise VerificationError("a key's name must not be empty or hold spaces or a plus sign")
     _check_unicode(name)
 
 
 def _check_text(text: str) -> None:
-    if not text.endswith("\n") or any(ord(character) < 0x20 and character != "\n" for character in text):
+    if not text.endswith("\n") or _CONTROL.search(text.replace("\n", "")):
         raise VerificationError("a note is lines of text without control characters")
     _check_unicode(text)
 

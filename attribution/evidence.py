@@ -7,7 +7,6 @@ signed index; the entries of the ledger come with proofs up to one signed checkp
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -18,21 +17,19 @@ from attribution.bundle import BundleParts, DatedCheckpoint, ProvedEntry, build_
 from attribution.errors import ErasedError, EvidenceError
 from attribution.ledger import Ledger
 from attribution.lineage import Lineage, Step
+from attribution.made_from import MadeFrom, Origin
 from attribution.publications import Publications
 from attribution.record import EventKind
 from attribution.release_facts import Json, Release
 from attribution.releases import Releases
-from attribution.report_rows import SourcePicture
 from attribution.tables import terms_texts
 from attribution.vault import Vault
 
-_STARTED = "The picture that the request started from"
-_MOST_REFERENCES = 6  # pictures in the report
 # About the image, but no part of how it came about; who looked it up is nobody else's business.
 _AFTERWARDS = {EventKind.LOOKED_UP, EventKind.EVIDENCE_EXPORTED}
 
 
-async def _none(*_: str) -> bytes | None:
+async def _none(*_: object) -> bytes | None:
     return None
 
 
@@ -48,8 +45,7 @@ class EvidenceRoom:
         vault: Vault,
         releases: Releases,
         get_blob: Callable[[str], Awaitable[bytes]],
-        source_picture: Callable[[str, str], Awaitable[bytes | None]] = _none,
-        reference_picture: Callable[[str], Awaitable[bytes | None]] = _none,
+        made_from: MadeFrom | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """Keep what is needed.
@@ -61,9 +57,7 @@ class EvidenceRoom:
             vault: opens what is sealed.
             releases: the released images.
             get_blob: reads a sealed file by its id.
-            source_picture: the file that a job (first argument) started from, by the id of its sealed form
-                (second); None where it cannot be shown.
-            reference_picture: the file behind a credited source; None where it is not at hand.
+            made_from: finds the pictures behind an image; None: none can be shown.
             now_ms: the time, Unix ms.
         """
         self._reader = engine.execution_options(read_only=True)
@@ -72,7 +66,7 @@ class EvidenceRoom:
         self._vault = vault
         self._releases = releases
         self._get_blob = get_blob
-        self._source_picture, self._reference_picture = source_picture, reference_picture
+        self._made_from = made_from or MadeFrom(releases, source=_none, parent=_none, reference=_none)
         self._now_ms = now_ms
 
     async def export(
@@ -129,7 +123,8 @@ class EvidenceRoom:
             consistency=await self._ledger.consistency(release.receipt.tree_size, size),
             image=await self._image(release),
             sidecar=details.sidecar,
-            sources=await self._sources(release.job_id, steps, details.credits),
+            origins=await self._origins(release, steps, record.opening.fields),
+            references=await self._made_from.references(details.credits),
             acceptance=await self._acceptance(release, text_sha256, size),
             terms=await self._terms(text_sha256),
             steps=tuple(steps),
@@ -171,23 +166,26 @@ class EvidenceRoom:
             consistency=await self._ledger.consistency(found.tree_size, size),
         )
 
-    async def _sources(
-        self, job_id: str, steps: Sequence[ProvedEntry], credits_: bytes
-    ) -> tuple[SourcePicture, ...]:
-        """The pictures that the image was made from, as far as they can be shown."""
-        pictures = []
+    async def _origins(
+        self, release: Release, steps: Sequence[ProvedEntry], recorded: Mapping[str, str]
+    ) -> tuple[Origin, ...]:
+        """What the image's own job started from and went on from, and the images before and beside it."""
         for step in steps:
-            blob = step.opening.fields.get("source") if step.opening else None
-            if step.receipt.entry.kind is EventKind.JOB_ACCEPTED and blob:
-                data = await self._source_picture(job_id, blob)
-                title = _STARTED if data else f"{_STARTED}; it can no longer be shown"
-                pictures.append(SourcePicture(title=title, data=data))
-        for credit in json.loads(credits_)[:_MOST_REFERENCES]:
-            data = await self._reference_picture(str(credit.get("source", "")))
-            if data is not None:
-                title = f"Reference: {credit.get('title')} by {credit.get('author')}"
-                pictures.append(SourcePicture(title=title, data=data))
-        return tuple(pictures)
+            entry = step.receipt.entry
+            if entry.kind is EventKind.JOB_ACCEPTED and entry.public.get("job_id") == release.job_id:
+                asked = step.opening.fields if step.opening else {}
+                direct = await self._made_from.of(
+                    release, public=entry.public, asked=asked, recorded=recorded
+                )
+                known = {release.image_id, *(one.image_id for one in direct)}
+                ids = [
+                    str(one.receipt.entry.public.get("image_id"))
+                    for one in steps
+                    if one.receipt.entry.kind is EventKind.IMAGE_RELEASED and one.opening is not None
+                ]
+                others = [image_id for image_id in ids if image_id not in known]
+                return direct + await self._made_from.earlier(release, others)
+        return ()
 
     async def _image(self, release: Release) -> bytes:
         image = await self._vault.unseal(release.subject, await self._get_blob(release.blob))

@@ -12,20 +12,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from attribution import merkle, tree
 from attribution.audit import references
 from attribution.errors import LedgerConflictError
-from attribution.ledger_reader import LedgerReader, receipt_of
+from attribution.ledger_reader import LedgerReader, proved, receipt_of
 from attribution.receipt import Receipt
 from attribution.record import Entry, EventKind, canonical, commit, parse
 from attribution.signing import LedgerKeys
-from attribution.statements import insert_rows
+from attribution.statements import Statement, Steps, perform, transact
 from attribution.tables import leaves
 from attribution.vault import SealedOpening, Vault
+
+_BY_ENTRY = Statement(
+    select(leaves.c.leaf_index, leaves.c.leaf).where(leaves.c.entry_id == bindparam("wanted"))
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +38,7 @@ class Prepared:
 
     entry: Entry
     leaf: bytes
-    sealed_opening: bytes | None = field(repr=False)
+    opening: SealedOpening | None = field(repr=False)
     named: bool  # the caller chose the id: appending it again is no mistake
 
 
@@ -88,8 +92,16 @@ class Ledger(LedgerReader):
             commitments=opening.commitments,
         )
         leaf = canonical(entry)
-        sealed = await self._vault.seal(subject, opening.to_bytes()) if private else None
-        return Prepared(entry=entry, leaf=leaf, sealed_opening=sealed, named=entry_id is not None)
+        sealed = (
+            SealedOpening(
+                entry_id=entry.id,
+                subject=subject,
+                sealed=await self._vault.seal(subject, opening.to_bytes()),
+            )
+            if private
+            else None
+        )
+        return Prepared(entry=entry, leaf=leaf, opening=sealed, named=entry_id is not None)
 
     async def append(
         self,
@@ -122,10 +134,16 @@ class Ledger(LedgerReader):
         self, batch: Sequence[Prepared], *, connection: AsyncConnection | None = None
     ) -> tuple[Receipt, ...]:
         """Append a batch in order, under one signed head; errors as `append_prepared`."""
-        if connection is None:
-            async with self._engine.begin() as own:
-                return await self._append(batch, own)
-        return await self._append(batch, connection)
+        steps = self._appended(batch)
+        try:
+            receipts: tuple[Receipt, ...] = (
+                await transact(self._engine, steps)
+                if connection is None
+                else await perform(connection, steps)
+            )
+        except IntegrityError as error:
+            raise LedgerConflictError("another entry stands where this one should go") from error
+        return receipts
 
     async def record_rotations(self) -> int:
         """Record the changes of the key that are not in the ledger yet; gives how many there were.
@@ -147,81 +165,61 @@ class Ledger(LedgerReader):
             )
         return len(missing)
 
-    async def _append(self, batch: Sequence[Prepared], connection: AsyncConnection) -> tuple[Receipt, ...]:
-        head = await tree.lock_head(connection)
-        await self._meet(head.note)
-        recorded = await self._recorded(batch, connection)
+    def _appended(self, batch: Sequence[Prepared]) -> Steps:
+        """Steps: append under the lock of the head; gives the receipts."""
+        head: tree.Head = yield from tree.locked_head()
+        self._meet_now(head.note)
+        recorded = yield from _recorded(batch)
         fresh = [prepared for prepared in batch if prepared.entry.id not in recorded]
         added: dict[str, Receipt] = {}
         if fresh:
-            growth = merkle.grow(
-                head.tree_size, head.frontier, [merkle.leaf_hash(prepared.leaf) for prepared in fresh]
-            )
-            old = merkle.range_nodes(0, head.tree_size)
-            known = {merkle.node_id(*place): node for place, node in zip(old, head.frontier, strict=True)}
+            size, known = head.tree_size, head.nodes
+            growth = merkle.grow(size, head.frontier, [merkle.leaf_hash(one.leaf) for one in fresh])
             known.update(growth.nodes)
-            try:
-                await self._insert(fresh, head.tree_size, connection)
-                note = self._sign(growth.tree_size, growth.root_hash)
-                new_head = await tree.write_growth(connection, growth, note)
-                self._known_note = note
-            except IntegrityError as error:
-                raise LedgerConflictError("another entry stands where this one should go") from error
+            head = tree.Head.after(growth, self._sign)
+            yield from tree.written_head(
+                head,
+                growth.nodes,
+                leaf_rows=[_leaf_row(one, size + offset) for offset, one in enumerate(fresh)],
+                opening_rows=self._vault.opening_rows([one.opening for one in fresh if one.opening]),
+            )
             for offset, prepared in enumerate(fresh):
-                ranges = merkle.inclusion_ranges(head.tree_size + offset, new_head.tree_size)
+                ranges = merkle.inclusion_ranges(size + offset, head.tree_size)
                 added[prepared.entry.id] = receipt_of(
                     prepared.leaf,
                     prepared.entry.id,
-                    leaf_index=head.tree_size + offset,
+                    leaf_index=size + offset,
                     proof=tuple(merkle.range_hash(start, end, known) for start, end in ranges),
-                    head=new_head,
+                    head=head,
                 )
-            head = new_head
         for entry_id, leaf_index in recorded.items():
-            added[entry_id] = await self._prove(connection, leaf_index, head)
+            added[entry_id] = yield from proved(leaf_index, head)
+        self._known_note = head.note
         return tuple(added[prepared.entry.id] for prepared in batch)
 
-    async def _recorded(self, batch: Sequence[Prepared], connection: AsyncConnection) -> dict[str, int]:
-        """Which of the ids that callers chose are in the ledger already, and where."""
-        named = {prepared.entry.id: prepared.entry for prepared in batch if prepared.named}
-        if not named:
-            return {}
-        found: dict[str, int] = {}
-        for row in await connection.execute(select(leaves).where(leaves.c.entry_id.in_(list(named)))):
-            stored, wanted = parse(row.leaf), named[row.entry_id]
-            if _facts(stored) != _facts(wanted):
-                raise LedgerConflictError(f"the entry {row.entry_id} is recorded with other facts")
-            found[row.entry_id] = row.leaf_index
-        return found
 
-    async def _insert(self, fresh: Sequence[Prepared], start: int, connection: AsyncConnection) -> None:
-        rows = []
-        for offset, prepared in enumerate(fresh):
-            job_id, image_id = references(prepared.entry)
-            rows.append(
-                {
-                    "leaf_index": start + offset,
-                    "entry_id": prepared.entry.id,
-                    "kind": prepared.entry.kind.value,
-                    "subject": prepared.entry.subject,
-                    "job_id": job_id,
-                    "image_id": image_id,
-                    "leaf": prepared.leaf,
-                }
-            )
-        await insert_rows(connection, leaves, rows)
-        await self._vault.keep(
-            connection,
-            [
-                SealedOpening(
-                    entry_id=prepared.entry.id,
-                    subject=prepared.entry.subject,
-                    sealed=prepared.sealed_opening,
-                )
-                for prepared in fresh
-                if prepared.sealed_opening is not None
-            ],
-        )
+def _recorded(batch: Sequence[Prepared]) -> Steps:
+    """Steps: which of the ids that callers chose are in the ledger already, and where (a dict)."""
+    found: dict[str, int] = {}
+    for wanted in (prepared.entry for prepared in batch if prepared.named):
+        for leaf_index, leaf in (yield _BY_ENTRY, {"wanted": wanted.id}):
+            if _facts(parse(leaf)) != _facts(wanted):
+                raise LedgerConflictError(f"the entry {wanted.id} is recorded with other facts")
+            found[wanted.id] = leaf_index
+    return found
+
+
+def _leaf_row(prepared: Prepared, leaf_index: int) -> dict[str, object]:
+    job_id, image_id = references(prepared.entry)
+    return {
+        "leaf_index": leaf_index,
+        "entry_id": prepared.entry.id,
+        "kind": prepared.entry.kind.value,
+        "subject": prepared.entry.subject,
+        "job_id": job_id,
+        "image_id": image_id,
+        "leaf": prepared.leaf,
+    }
 
 
 def _facts(entry: Entry) -> tuple[object, ...]:

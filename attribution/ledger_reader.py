@@ -21,7 +21,7 @@ from attribution.receipt import Receipt
 from attribution.record import Entry, EventKind, Opening, parse
 from attribution.rotation import Endorsement
 from attribution.signing import LedgerKeys
-from attribution.statements import Statement
+from attribution.statements import Statement, Steps, query
 from attribution.tables import leaves
 from attribution.vault import Vault
 
@@ -108,7 +108,8 @@ class LedgerReader:
         """
         async with self._reader.connect() as connection:
             head = await self._head(connection, tree_size)
-            return await self._prove(connection, leaf_index, head)
+            receipt: Receipt = await query(connection, proved(leaf_index, head))
+            return receipt
 
     async def consistency(self, old_size: int, new_size: int | None = None) -> tuple[bytes, ...]:
         """The proof that the tree of `old_size` is the beginning of the one of `new_size` (None: newest).
@@ -173,21 +174,6 @@ class LedgerReader:
         async with reader.connect() as connection, connection.begin():
             return await audit(connection, checkpoints=checkpoints, trusted=trusted)
 
-    async def _prove(self, connection: AsyncConnection, leaf_index: int, head: tree.Head) -> Receipt:
-        ranges = merkle.inclusion_ranges(leaf_index, head.tree_size)
-        stored = await tree.read_nodes(connection, ranges)
-        rows = await _LEAF.rows(connection, {"place": leaf_index})
-        if not rows:
-            raise LedgerError(f"leaf {leaf_index} is missing; run `verso ledger audit`")
-        ((leaf, entry_id),) = rows
-        return receipt_of(
-            leaf,
-            entry_id,
-            leaf_index=leaf_index,
-            proof=tuple(merkle.range_hash(start, end, stored) for start, end in ranges),
-            head=head,
-        )
-
     async def _head(self, connection: AsyncConnection, tree_size: int | None = None) -> tree.Head:
         """The newest head, or the one the tree had at an older size, signed again."""
         newest = await tree.read_head(connection) or tree.EMPTY
@@ -216,8 +202,16 @@ class LedgerReader:
         """
         if not note or note == self._known_note:
             return
+        if self._know(note):
+            self._known_note = note
+        else:
+            await asyncio.to_thread(self._meet_now, note)
+
+    def _meet_now(self, note: str) -> None:
+        if not note or note == self._known_note:
+            return
         if not self._know(note):
-            await asyncio.to_thread(self.reload_keys)
+            self.reload_keys()
         if not self._know(note):
             raise LedgerError(
                 "the ledger was signed with a key that this key folder does not have; put back the newest "
@@ -239,6 +233,23 @@ class LedgerReader:
             return tuple(
                 StoredEntry(leaf_index=row.leaf_index, leaf=row.leaf, entry=parse(row.leaf)) for row in rows
             )
+
+
+def proved(leaf_index: int, head: tree.Head) -> Steps:
+    """Steps: the receipt of a leaf against a head; errors as `LedgerReader.prove`."""
+    ranges = merkle.inclusion_ranges(leaf_index, head.tree_size)
+    stored = yield from tree.nodes_of(ranges)
+    rows = yield _LEAF, {"place": leaf_index}
+    if not rows:
+        raise LedgerError(f"leaf {leaf_index} is missing; run `verso ledger audit`")
+    ((leaf, entry_id),) = rows
+    return receipt_of(
+        leaf,
+        entry_id,
+        leaf_index=leaf_index,
+        proof=tuple(merkle.range_hash(start, end, stored) for start, end in ranges),
+        head=head,
+    )
 
 
 def receipt_of(

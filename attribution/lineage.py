@@ -17,7 +17,8 @@ from attribution.record import EventKind
 
 Actor = Literal["person", "machine", "moderator", "house"]
 
-_PARENTS = ("parent_image_id", "second_parent_image_id")  # two: a blend
+PARENTS = ("parent_image_id", "second_parent_image_id")
+"""The public facts of *job accepted* that name the images which a job goes on from; two: a blend."""
 _MAX_JOBS = 64  # a chain of variations longer than this is cut, and says so
 
 _ACTORS: Mapping[EventKind, Actor] = {
@@ -39,8 +40,10 @@ _ACTORS: Mapping[EventKind, Actor] = {
     EventKind.EVIDENCE_EXPORTED: "house",
     EventKind.ERASED: "house",
     EventKind.TAKE_DOWN: "house",
+    EventKind.JOBS_CANCELLED: "moderator",
     EventKind.POLICY_CHANGED: "house",
     EventKind.KEY_ROTATED: "house",
+    EventKind.LEDGER_RESTORED: "house",
 }
 _TITLES: Mapping[EventKind, str] = {
     EventKind.TERMS_ACCEPTED: "accepted the terms",
@@ -61,8 +64,10 @@ _TITLES: Mapping[EventKind, str] = {
     EventKind.EVIDENCE_EXPORTED: "an evidence bundle was exported",
     EventKind.ERASED: "the person's data was erased",
     EventKind.TAKE_DOWN: "the image was taken down",
+    EventKind.JOBS_CANCELLED: "a moderator cancelled all of the person's requests",
     EventKind.POLICY_CHANGED: "the policy changed",
     EventKind.KEY_ROTATED: "a key was rotated",
+    EventKind.LEDGER_RESTORED: "the ledger came back from a backup",
 }
 
 
@@ -150,7 +155,7 @@ class Lineage:
                     # Steps on an image (chosen, posted, looked up) need not name its job.
                     about = await self._ledger.of_image(image)
                     found.update({stored.leaf_index: stored for stored in about if _within(stored, job)})
-            parents = [stored.entry.public.get(name) for stored in entries for name in _PARENTS]
+            parents = [stored.entry.public.get(name) for stored in entries for name in PARENTS]
             for parent in dict.fromkeys(parents):
                 source = await self._maker(parent) if isinstance(parent, str) else None
                 waiting += [source] if source else []

@@ -142,10 +142,12 @@ def _xmp(facts: ImageFacts) -> str:
         raise ImageError(f"{facts.created_ms} is no time in Unix milliseconds") from None
     rights = f"AI-generated with {facts.model_name}, {facts.license_name}."
     notice = f"{rights} {facts.notice}".strip()
+    # An image server keeps its weights to itself.
+    weights = f" (weights sha256 {facts.weights_sha256})" if facts.weights_sha256 else ""
     simple = {
         "Iptc4xmpExt:DigitalSourceType": facts.digital_source_type,
         "Iptc4xmpExt:AISystemUsed": facts.model_name,
-        "Iptc4xmpExt:AISystemVersionUsed": f"{facts.model_revision} (weights sha256 {facts.weights_sha256})",
+        "Iptc4xmpExt:AISystemVersionUsed": facts.model_revision + weights,
         "xmpRights:WebStatement": facts.license_url,
         "plus:DataMining": MINING_PROHIBITED,
         "dc:identifier": facts.image_id,
@@ -186,7 +188,7 @@ def _parameters(facts: ImageFacts) -> str:
         "CFG scale": f"{facts.guidance_scale:g}",
         "Seed": facts.seed,
         "Size": f"{facts.width}x{facts.height}",
-        "Model hash": facts.weights_sha256[:10],
+        **({"Model hash": facts.weights_sha256[:10]} if facts.weights_sha256 else {}),
         "Model": _quoted(facts.model_name),
         "Version": _quoted(facts.generator),
     }

@@ -52,8 +52,10 @@ class EventKind(StrEnum):
     EVIDENCE_EXPORTED = "evidence_exported"
     ERASED = "erased"
     TAKE_DOWN = "take_down"
+    JOBS_CANCELLED = "jobs_cancelled"
     POLICY_CHANGED = "policy_changed"
     KEY_ROTATED = "key_rotated"
+    LEDGER_RESTORED = "ledger_restored"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -49,6 +49,8 @@ class ReleaseDraft:
     profile: Mapping[str, Json] = field(default_factory=dict)  # what a replay needs
     moderation: Sequence[Mapping[str, Json]] = ()  # the decisions that let it pass
     sidecar: bytes = field(default=b"", repr=False)  # the C2PA manifest on its own
+    source_sha256: str = ""  # hex, of the file that the drawing started from
+    mask_sha256: str = ""  # hex, of the file that said where to draw
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,6 +136,8 @@ def private_facts(draft: ReleaseDraft, texts: Mapping[str, bytes]) -> dict[str, 
         "guidance_scale": repr(float(draft.guidance_scale)),
         "sidecar_sha256": _digest(draft.sidecar),
         **({"mark_id": draft.mark_id} if draft.mark_id else {}),
+        **({"source_sha256": draft.source_sha256} if draft.source_sha256 else {}),
+        **({"mask_sha256": draft.mask_sha256} if draft.mask_sha256 else {}),
         **{f"{name}_sha256": _digest(text) for name, text in texts.items()},
     }
 

@@ -13,7 +13,7 @@ from attribution import report_rows as rows
 from attribution import report_words as words
 from attribution.authorship import NO_LAW
 from attribution.errors import EvidenceError
-from attribution.report_layout import Styles, beside, footer, paragraphs
+from attribution.report_layout import Styles, beside, footer, gallery, paragraphs
 from attribution.report_rows import ReportFacts, ReportStep
 from attribution.standalone.verify import CHECKLIST, when
 
@@ -90,6 +90,7 @@ def _what_happened(looks: Styles, facts: ReportFacts) -> list[Flowable]:
         looks.heading("3. What happened, in order"),
         looks.text(" ".join(words.ORDER.split())),
         looks.table(rows.timeline(facts), (13, 42, 22, 89), header=True),
+        *_pictures(looks, facts),
         looks.heading("4. Authorship statement: human and machine contributions"),
         looks.text(f"{facts.authorship.summary} {' '.join(words.PARAMETERS.split())}"),
         looks.table(rows.authorship(facts), (13, 76, 77), header=True),
@@ -98,6 +99,13 @@ def _what_happened(looks: Styles, facts: ReportFacts) -> list[Flowable]:
         looks.heading("5. The pictures it rests on"),
         *(looks.text(reference) for reference in facts.references or (words.NO_REFERENCES,)),
     ]
+
+
+def _pictures(looks: Styles, facts: ReportFacts) -> list[Flowable]:
+    if not facts.on_the_way:
+        return []
+    shown = [(one.title, one.data) for one in facts.on_the_way if one.data is not None]
+    return [looks.gap(), looks.text(" ".join(words.ON_THE_WAY.split())), *gallery(looks, shown)]
 
 
 def _terms(looks: Styles, facts: ReportFacts) -> list[Flowable]:

@@ -15,9 +15,21 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from xml.sax.saxutils import escape
 
-_FONTS = ("DejaVuSans", "NotoSansDevanagari", "DroidSansFallbackFull", "NanumSquareR")
+_FONTS = (
+    "DejaVuSans",
+    "NotoSansDevanagari",
+    "NotoSansThai",
+    "DroidSansFallbackFull",
+    "NanumSquareR",
+    "NotoEmoji",
+)
 BASE = _FONTS[0]
+_BEFORE = "\u0e40\u0e41\u0e42\u0e43\u0e44"  # Thai vowels that stand before their consonant
+_AFTER = "\u0e30\u0e32\u0e33\u0e45\u0e46"  # Thai signs that stand after it
 _JOINERS = "\u200c\u200d"  # ordinary letters of Persian and Hindi, though nobody sees them
+_SELECTORS = frozenset(map(chr, range(0xFE00, 0xFE10)))
+_PICTURE = "\ufe0f"  # asks for the picture of a sign: a part of emoji, and nothing by itself
+_KEYCAP = "\u20e3"
 _RIGHT_TO_LEFT = {"R", "AL"}
 _MIRRORED = str.maketrans("()[]{}<>\u00ab\u00bb\u2039\u203a", ")(][}{><\u00bb\u00ab\u203a\u2039")
 _MARKS = "()[]{}<>\u00ab\u00bb\u2039\u203a\"'.,;:!?\u060c\u061b\u061f-\u2013\u2014"
@@ -38,15 +50,20 @@ def printable(text: str) -> str:
     shown: list[str] = []
     before = ""
     for letter in text.replace("\r\n", "\n").replace("\t", " "):
-        joins = letter in _JOINERS and before != "" and _complex(before)
-        known = letter == "\n" or joins or (letter.isprintable() and (standard(letter) or _font(letter)))
+        if letter in _JOINERS:
+            known = before != "" and _complex(before)
+        elif letter in _SELECTORS:
+            known = letter == _PICTURE and before != "" and (before in "0123456789#*" or _symbol(before))
+        else:
+            drawn = letter.isprintable() and (standard(letter) or _font(letter) is not None)
+            known = letter == "\n" or drawn
         shown.append(letter if known else f"[U+{ord(letter):04X}]")
-        before = letter
+        before = letter if known else ""
     return "".join(shown)
 
 
 def shaped(text: str) -> bool:
-    """Whether letters of a word depend on their neighbors: Arabic, Hebrew with points, Devanagari."""
+    """Whether letters of a word depend on their neighbors: Arabic, Hebrew with points, Hindi, Thai, emoji."""
     return any(map(_complex, text))
 
 
@@ -89,6 +106,28 @@ def visual_lines(text: str, width: float, measure: Callable[[str], float]) -> li
     return [" ".join(_visual(line, base)) for line in lines]
 
 
+def spaced_lines(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
+    """Break a line at spaces; a word that is too long for a line, as Thai writes them, between its letters.
+
+    Marks stay with their letters, and the parts of an emoji together. Where the words of Thai begin only a
+    dictionary could tell. Arguments as `visual_lines`.
+    """
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}" if lines[-1] else word
+        if measure(longer) <= width:
+            lines[-1] = longer
+        elif measure(word) <= width:
+            lines.append(word)
+        else:
+            lines[-1] += " " if lines[-1] else ""
+            for cluster in _clusters(word):
+                if lines[-1] and measure(lines[-1] + cluster) > width:
+                    lines.append("")
+                lines[-1] += cluster
+    return lines
+
+
 def width_of(text: str, size: float) -> float:
     """Points that a word takes before it is shaped: joined letters are no wider."""
     from reportlab.pdfbase import pdfmetrics  # noqa: PLC0415 - a large library, for the few who export
@@ -99,6 +138,23 @@ def width_of(text: str, size: float) -> float:
 def use_fonts() -> None:
     """Make the fonts known to reportlab."""
     _coverage()
+
+
+def _clusters(word: str) -> Iterator[str]:
+    """What no line may break inside: letters with their marks, emoji of several signs (UAX #29, in short)."""
+    start = 0
+    for place in range(1, len(word) + 1):
+        if place < len(word) and (
+            _follows(word[place]) or word[place - 1] in _JOINERS or word[place - 1] in _BEFORE
+        ):
+            continue
+        yield word[start:place]
+        start = place
+
+
+def _follows(letter: str) -> bool:
+    skin = "\U0001f3fb" <= letter <= "\U0001f3ff"
+    return skin or letter in _JOINERS or letter in _AFTER or unicodedata.category(letter).startswith("M")
 
 
 def _visual(words: Sequence[str], base: str) -> list[str]:
@@ -152,7 +208,13 @@ def _direction(word: str) -> str:
 
 
 def _complex(letter: str) -> bool:
-    return unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT or "\u0900" <= letter <= "\u097f"
+    indic = "\u0900" <= letter <= "\u097f" or "\u0e00" <= letter <= "\u0e7f"
+    emoji = letter >= "\U0001f000" or letter in {_PICTURE, _KEYCAP}
+    return indic or emoji or unicodedata.bidirectional(letter) in _RIGHT_TO_LEFT
+
+
+def _symbol(letter: str) -> bool:
+    return unicodedata.category(letter) in {"So", "Sk", "Sm", "Po"} and not letter.isascii()
 
 
 def _runs(word: str) -> list[tuple[str, str]]:

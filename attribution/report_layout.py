@@ -138,17 +138,16 @@ def foreign(text: str, style: ParagraphStyle) -> Flowable:
 
         broken: list[str] = []
         for line in lines:
-            if report_fonts.right_to_left(line):
-                broken += report_fonts.visual_lines(line, width - looks.leftIndent - 1, measure)
-            else:
-                broken.append(line)
+            turned = report_fonts.right_to_left(line)
+            breaks = report_fonts.visual_lines if turned else report_fonts.spaced_lines
+            broken += breaks(line, width - looks.leftIndent - 1, measure) if joined else [line]
         return Paragraph("<br/>".join(report_fonts.markup(one, joined=joined) for one in broken), looks)
 
-    if not report_fonts.right_to_left(text):
+    if not joined:
         return laid(0)
 
-    class RightToLeft(Flowable):  # type: ignore[misc]  # reportlab has no types
-        """Breaks its lines when its width is known, as their words then change places."""
+    class Joined(Flowable):  # type: ignore[misc]  # reportlab has no types
+        """Breaks its lines when its width is known: words change places then, or have no spaces between."""
 
         def getSpaceAfter(self) -> float:  # noqa: N802 - reportlab's name
             return float(looks.spaceAfter)
@@ -166,11 +165,13 @@ def foreign(text: str, style: ParagraphStyle) -> Flowable:
         def draw(self) -> None:
             self._inner.drawOn(self.canv, 0, 0)
 
-    return RightToLeft()
+    return Joined()
 
 
-def picture(png: bytes, *, edge_mm: int = 85) -> Flowable:
+def picture(png: bytes, *, edge_mm: int = 85, pixels: int = _PREVIEW) -> Flowable:
     """A picture file of any kind that Verso reads, its longer edge `edge_mm`; no metadata is copied.
+
+    It is shown with at most `pixels` on that edge.
 
     Raises:
         EvidenceError: it cannot be decoded.
@@ -179,11 +180,11 @@ def picture(png: bytes, *, edge_mm: int = 85) -> Flowable:
     from reportlab.platypus import Image  # noqa: PLC0415
 
     try:
-        pixels = decode(png)
+        decoded = decode(png)
     except ImageError as error:
         raise EvidenceError(f"the image cannot be shown: {error}") from error
-    picture = PillowImage.fromarray(np.ascontiguousarray(pixels))
-    picture.thumbnail((_PREVIEW, _PREVIEW))
+    picture = PillowImage.fromarray(np.ascontiguousarray(decoded))
+    picture.thumbnail((pixels, pixels))
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=90)
     width, height = picture.size
@@ -215,6 +216,21 @@ def beside(looks: Styles, main: tuple[str, bytes], others: Sequence[tuple[str, b
         style=TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (0, 0), 0)]),
         hAlign="LEFT",
     )
+
+
+def gallery(looks: Styles, pictures: Sequence[tuple[str, bytes]]) -> list[Flowable]:
+    """Small pictures with their titles, five in a row.
+
+    Raises:
+        EvidenceError: one cannot be decoded.
+    """
+    from reportlab.lib.units import mm  # noqa: PLC0415
+    from reportlab.platypus import Table, TableStyle  # noqa: PLC0415
+
+    cells = [[picture(file, edge_mm=29, pixels=240), looks.small(title)] for title, file in pictures]
+    rows = [cells[place : place + 5] for place in range(0, len(cells), 5)]
+    top = TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 0)])
+    return [Table([row], colWidths=[33 * mm] * len(row), style=top, hAlign="LEFT") for row in rows]
 
 
 def paragraphs(text: str, *, joined: bool = False) -> list[str]:

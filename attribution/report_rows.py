@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from attribution.authorship import Act, Statement, details
-from attribution.record import Entry
+from attribution.authorship import Act, Statement, details, taken_over, title_of
+from attribution.record import Entry, EventKind
 from attribution.report_layout import shortened
 from attribution.standalone.verify import when
 
@@ -68,6 +68,7 @@ class ReportFacts:
     authorship: Statement
     references: tuple[str, ...]  # pictures that the image rests on
     sources: tuple[SourcePicture, ...] = ()  # the same and others, to be seen beside the image
+    on_the_way: tuple[SourcePicture, ...] = ()  # the images of the lineage, oldest first
     signer: str  # of the image, as its certificate names itself
     terms: str
     moderation: bytes  # JSON: a list of decisions
@@ -125,15 +126,20 @@ def timeline(facts: ReportFacts) -> list[tuple[str, ...]]:
     """Every entry, oldest first."""
     steps = sorted({step.leaf_index: step for step in (*facts.steps, facts.acceptance)}.items())
     rows: list[tuple[str, ...]] = [("Entry", "Time", "Who", "What happened")]
+    repeated = taken_over([step.act for step in facts.steps])
     for place, step in steps[:_MAX_STEPS]:
         told = details(step.act) if step is not facts.acceptance and step.fields else ""
         image_id = step.entry.public.get("image_id")
         if image_id and not told:
             told = f"image {image_id}"
-        words = [step.title, told] if told else [step.title]
+        chosen = step.entry.kind is EventKind.CANDIDATE_CHOSEN
+        title = (title_of(step.act) if chosen else None) or step.title
+        words = [title, told] if told else [title]
         if image_id == facts.entry.id:
             words[-1] += " (this image)"
         actor = step.actor
+        if place in repeated:
+            words, actor = ["the words of an earlier request were taken over"], "house"
         if step.entry.subject not in {facts.entry.subject, ""}:
             actor = f"another {actor}"
         rows.append((str(place), when(step.entry.at_ms), actor, "\n".join(words)))

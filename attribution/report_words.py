@@ -30,11 +30,16 @@ NOT_ASSERTED = (
 NO_REFERENCES = "The image names no picture that it was made from."
 ORDER = """
 Each line is one entry of the ledger. The number is its place: entries are only ever added at the end, and
-none can be changed, moved or taken out without breaking the proofs in this bundle.
+none can be changed, moved or taken out without breaking the proofs in this bundle. Where candidates have a
+rank, the service ordered them by its own measure of how well a picture fits the words (similarity).
+"""
+ON_THE_WAY = """
+The images of these entries, as they were released, oldest first; the files lie in this bundle (sources.json).
+Images that were taken back or closed off are left out.
 """
 PARAMETERS = """
-The record names the parameters in force. It does not say which of them the person typed and which the
-service filled in.
+What the person set besides the words is named with them ("chosen"); the machine's side names all parameters
+in force, of which the service filled in the others. Words that a further step took over unchanged count once.
 """
 TERMS = """
 On {accepted}, with entry {acceptance} of the ledger, the account accepted the text below (terms.txt, SHA-256
@@ -65,7 +70,8 @@ prints "ok" or "FAIL" with the reason beside each, and exits with 0 only if all 
 REPLAY = """
 With the operator's program and model, <b>verso evidence --replay BUNDLE.zip</b> draws the image once more
 from the recorded words and parameters and compares the pixels. Equal pixels show that the recorded request
-makes this image; a difference on another kind of machine shows nothing.
+makes this image; a difference on another kind of machine shows nothing. Where profile.json says "replayable":
+false, an image server drew the image, a program of its own: it cannot be drawn again.
 """
 MATCH = """
 Another picture was found and led to this record. A likeness is a lead and no proof: only the exact file, or a

@@ -8,6 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from attribution.erasing import destroy
+from attribution.lookup_times import forget_lookups
 from attribution.record import EventKind
 from attribution.releases import blank
 from attribution.tables import holds, leaves, openings, releases
@@ -22,12 +23,13 @@ async def held_subjects(connection: AsyncConnection) -> tuple[str, ...]:
 
 
 async def forget(connection: AsyncConnection, subject: str, *, erased_ms: int) -> tuple[str, ...]:
-    """Destroy a person's key, identity, openings and legal hold, and blank their releases.
+    """Destroy a person's key, identity, openings, legal hold and look-ups, and blank their releases.
 
     Returns:
         Ids of the stored files to delete.
     """
     await connection.execute(delete(holds).where(holds.c.subject == subject))
+    await forget_lookups(connection, subject)
     blobs = await blank(connection, releases.c.subject == subject, now_ms=erased_ms)
     await destroy(connection, subject, now_ms=erased_ms)
     return blobs

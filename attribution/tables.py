@@ -158,3 +158,11 @@ releases = Table(
     UniqueConstraint("job_id", "index"),
     Index(None, "pixels_sha256"),
 )
+
+lookups = Table(  # look-ups of the last hour, to be counted; older ones are deleted
+    "lookups",
+    metadata,
+    Column("subject", String(32), primary_key=True),  # who asked
+    Column("place", Integer, primary_key=True),  # one of the few that an hour has
+    Column("at_ms", BigInteger, nullable=False, index=True),
+)

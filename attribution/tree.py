@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from attribution import merkle
 from attribution.errors import LedgerError
-from attribution.statements import Statement, insert_rows
-from attribution.tables import nodes, tree_heads
+from attribution.statements import Row, Statement, Steps, Writes, perform, query
+from attribution.tables import leaves, nodes, openings, tree_heads
 
 _HEAD = 1
 _AUDIT = "run `verso ledger audit`"
@@ -22,7 +22,17 @@ _SELECT = select(
 ).where(tree_heads.c.id == literal_column(str(_HEAD)))
 _READ = Statement(_SELECT)
 _LOCK = Statement(_SELECT.with_for_update())
-_MOVE = Statement(
+_BEGIN, _BEGIN_ON_POSTGRESQL = (
+    dialect.insert(tree_heads).on_conflict_do_nothing(index_elements=["id"])
+    for dialect in (sqlite, postgresql)
+)
+_FIRST = Statement(_BEGIN, on_postgresql=_BEGIN_ON_POSTGRESQL)
+_GROW = Writes(
+    {
+        leaves: ("leaf_index", "entry_id", "kind", "subject", "job_id", "image_id", "leaf"),
+        openings: ("entry_id", "subject", "sealed", "created_ms"),
+        nodes: ("id", "hash"),
+    },
     update(tree_heads)
     .where(tree_heads.c.id == literal_column(str(_HEAD)))
     .values(
@@ -30,7 +40,7 @@ _MOVE = Statement(
         frontier=bindparam("new_frontier"),
         root_hash=bindparam("new_root"),
         note=bindparam("new_note"),
-    )
+    ),
 )
 
 
@@ -43,66 +53,83 @@ class Head:
     root_hash: bytes
     note: str  # signed checkpoint; empty before the first leaf
 
+    @classmethod
+    def after(cls, growth: merkle.Growth, sign: Callable[[int, bytes], str]) -> Head:
+        """The head that an append leads to; `sign` gives the note over its size and root."""
+        root_hash = growth.root_hash
+        return cls(
+            tree_size=growth.tree_size,
+            frontier=growth.frontier,
+            root_hash=root_hash,
+            note=sign(growth.tree_size, root_hash),
+        )
+
+    @property
+    def nodes(self) -> dict[int, bytes]:
+        """The hashes of the frontier by `merkle.node_id`."""
+        places = merkle.range_nodes(0, self.tree_size)
+        return {merkle.node_id(*place): node for place, node in zip(places, self.frontier, strict=True)}
+
 
 EMPTY = Head(tree_size=0, frontier=(), root_hash=merkle.EMPTY_ROOT, note="")
 
 
-async def read_head(connection: AsyncConnection, *, lock: bool = False) -> Head | None:
+async def read_head(connection: AsyncConnection) -> Head | None:
     """The stored head; None before the first append.
 
     Raises:
         LedgerError: its parts do not belong together.
     """
-    rows = await (_LOCK if lock else _READ).rows(connection, {})
-    if not rows:
-        return None
-    ((tree_size, packed, root_hash, note),) = rows
-    frontier = tuple(packed[at : at + merkle.HASH_BYTES] for at in range(0, len(packed), merkle.HASH_BYTES))
-    if len(frontier) != tree_size.bit_count() or merkle.fold(frontier) != root_hash:
-        raise LedgerError(f"the ledger's stored head is damaged; {_AUDIT}")
-    return Head(tree_size=tree_size, frontier=frontier, root_hash=root_hash, note=note)
+    return _head_of(await _READ.rows(connection, {}))
 
 
-async def lock_head(connection: AsyncConnection) -> Head:
-    """The head, which no other writer can change until the transaction ends.
+def locked_head() -> Steps:
+    """Steps: the head (`Head`), which no other writer can change until the transaction ends.
 
     Raises:
         LedgerError: as `read_head`.
     """
-    if not connection.in_transaction():
-        await connection.begin()  # on SQLite this takes the lock
-    head = await read_head(connection, lock=True)
-    if head is not None:
-        return head
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    await connection.execute(
-        dialect.insert(tree_heads)
-        .values(id=_HEAD, tree_size=0, frontier=b"", root_hash=merkle.EMPTY_ROOT, note="")
-        .on_conflict_do_nothing(index_elements=["id"])
-    )
-    return await read_head(connection, lock=True) or EMPTY
+    head = _head_of((yield _LOCK, {}))
+    if head is None:
+        first = {"id": _HEAD, "tree_size": 0, "frontier": b"", "root_hash": merkle.EMPTY_ROOT, "note": ""}
+        yield _FIRST, first
+        head = _head_of((yield _LOCK, {}))
+    return head or EMPTY
 
 
-async def write_growth(connection: AsyncConnection, growth: merkle.Growth, note: str) -> Head:
-    """Store what an append added, under the lock of `lock_head`."""
-    await insert_rows(
-        connection, nodes, [{"id": node, "hash": value} for node, value in growth.nodes.items()]
-    )
-    head = Head(tree_size=growth.tree_size, frontier=growth.frontier, root_hash=growth.root_hash, note=note)
-    await _MOVE.write(
-        connection,
-        {
-            "new_size": head.tree_size,
-            "new_frontier": b"".join(head.frontier),
-            "new_root": head.root_hash,
-            "new_note": note,
-        },
-    )
+async def lock_head(connection: AsyncConnection) -> Head:
+    """`locked_head` inside the connection's transaction."""
+    head: Head = await perform(connection, locked_head())
     return head
 
 
-async def read_nodes(connection: AsyncConnection, ranges: Iterable[tuple[int, int]]) -> dict[int, bytes]:
-    """The complete subtrees that make up these leaf ranges, by `merkle.node_id`.
+def written_head(
+    head: Head,
+    new_nodes: Mapping[int, bytes],
+    *,
+    leaf_rows: Sequence[Mapping[str, object]],
+    opening_rows: Sequence[Mapping[str, object]] = (),
+) -> Steps:
+    """Steps: store what an append added, under the lock of `locked_head`.
+
+    The rows have all columns of their tables; `new_nodes` is by `merkle.node_id`.
+    """
+    yield (
+        _GROW,
+        {
+            leaves.name: leaf_rows,
+            openings.name: opening_rows,
+            nodes.name: [{"id": node, "hash": value} for node, value in new_nodes.items()],
+            "new_size": head.tree_size,
+            "new_frontier": b"".join(head.frontier),
+            "new_root": head.root_hash,
+            "new_note": head.note,
+        },
+    )
+
+
+def nodes_of(ranges: Iterable[tuple[int, int]]) -> Steps:
+    """Steps: the complete subtrees that make up these leaf ranges, as a dict by `merkle.node_id`.
 
     Raises:
         LedgerError: one is missing.
@@ -115,13 +142,27 @@ async def read_nodes(connection: AsyncConnection, ranges: Iterable[tuple[int, in
     if not wanted:
         return {}
     places = sorted(wanted)
-    rows = await _by_id(len(places)).rows(
-        connection, {f"node_{number}": place for number, place in enumerate(places)}
-    )
-    found = dict(rows)
+    rows = yield _by_id(len(places)), {f"node_{number}": place for number, place in enumerate(places)}
+    found: dict[int, bytes] = dict(rows)
     if found.keys() != wanted:
         raise LedgerError(f"stored nodes of the ledger are missing; {_AUDIT}")
     return found
+
+
+async def read_nodes(connection: AsyncConnection, ranges: Iterable[tuple[int, int]]) -> dict[int, bytes]:
+    """`nodes_of`, also outside a transaction: nodes never change."""
+    found: dict[int, bytes] = await query(connection, nodes_of(ranges))
+    return found
+
+
+def _head_of(rows: Sequence[Row]) -> Head | None:
+    if not rows:
+        return None
+    ((tree_size, packed, root_hash, note),) = rows
+    frontier = tuple(packed[at : at + merkle.HASH_BYTES] for at in range(0, len(packed), merkle.HASH_BYTES))
+    if len(frontier) != tree_size.bit_count() or merkle.fold(frontier) != root_hash:
+        raise LedgerError(f"the ledger's stored head is damaged; {_AUDIT}")
+    return Head(tree_size=tree_size, frontier=frontier, root_hash=root_hash, note=note)
 
 
 @lru_cache(maxsize=256)

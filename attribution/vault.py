@@ -24,7 +24,6 @@ from attribution.errors import ErasedError, LegalHoldError, RecordError, VaultEr
 from attribution.person_keys import PersonKeys, kept_of
 from attribution.record import Opening
 from attribution.sealing import bound, decrypt, encrypt
-from attribution.statements import insert_rows
 from attribution.tables import holds, openings, subjects
 
 _KEY_BYTES = 32
@@ -203,14 +202,13 @@ class Vault:
             done = await connection.execute(delete(holds).where(holds.c.subject == subject))
         return done.rowcount > 0
 
-    async def keep(self, connection: AsyncConnection, sealed: Sequence[SealedOpening]) -> None:
-        """Store sealed openings inside the caller's transaction."""
+    def opening_rows(self, sealed: Sequence[SealedOpening]) -> list[dict[str, object]]:
+        """Sealed openings as rows of `openings`, to be stored with the leaves that commit to them."""
         now = self._now_ms()
-        rows = [
+        return [
             {"entry_id": one.entry_id, "subject": one.subject, "sealed": one.sealed, "created_ms": now}
             for one in sealed
         ]
-        await insert_rows(connection, openings, rows)
 
     async def opening(self, entry_id: str) -> Opening | None:
         """The hidden fields and nonces of an entry; None where it has none (any more).

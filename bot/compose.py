@@ -20,6 +20,7 @@ from bot.composition.app import App
 from bot.composition.configured import catalog_of, engine_of, open_keys, policy_of, publisher_of
 from bot.composition.desk import open_desk
 from bot.composition.guard import open_guard
+from bot.composition.image_servers import slots_of
 from bot.composition.making import open_making
 from bot.composition.record import open_record
 from bot.composition.studio import open_studio
@@ -226,5 +227,6 @@ def _build(
             progress=studio.progress,
             seal=record.vault.seal,
             unseal=record.vault.unseal,
+            slots=slots_of(studio.catalog),
         ),
     )

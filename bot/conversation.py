@@ -49,12 +49,15 @@ class ImagineCommand:
     seed: int | None = None
     count: int = 1
     accept_terms: bool = False  # terminal only: accept the shown terms with the same command
-    step: str = ""  # "vary", "remix", "reroll", "blend" or "upscale"; empty: asked anew
+    step: str = ""  # "vary", "remix", "reroll", "blend", "extend", "inpaint", "upscale"; empty: asked anew
     source_images: tuple[str, ...] = ()  # ids of the asker's own pictures that it goes on from
     source_blob: str | None = None  # the picture to start from, sealed for the asker; None: words alone
+    mask_blob: str | None = None  # where to draw in that picture, sealed as it is; None: all of it
     strength: float | None = None  # share of the way from that picture (0) to words alone (1)
     upscale: int = 0  # 2 or 4: enlarge the picture, and draw nothing
-    size: tuple[int, int] | None = None  # of an enlarged picture, px
+    extend: tuple[int, ...] = ()  # left, top, right, bottom: px to draw around that picture
+    size: tuple[int, int] | None = None  # of an enlarged or extended picture, px
+    chosen: str | None = None  # what the asker set besides the words, for the record; None: not looked at yet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +68,7 @@ class VaryCommand:
     image_id: str
     prompt: str | None = None  # other words
     strength: float | str = "strong"
+    mask: bytes | None = field(default=None, repr=False)  # a picture's file: only where it is white is drawn
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +78,20 @@ class UpscaleCommand:
     origin: Origin
     image_id: str
     factor: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExtendCommand:
+    """Draw what lies around a picture: one of `sides`, `zoom` and `aspect` says how much."""
+
+    origin: Origin
+    image_id: str
+    sides: tuple[int, int, int, int] | None = None  # left, top, right, bottom: px to add
+    zoom: float | None = (
+        None  # above 1 to 4: the picture is shown so much smaller, on a canvas of its own size
+    )
+    aspect: str | None = None  # one of the model's: the picture in the middle of that shape
+    prompt: str | None = None  # other words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,16 +222,9 @@ class CancelCommand:
 
 
 ModeratorsCommand = ReviewCommand | ModerationCommand | ProtectCommand | ScreenCommand
-NextCommand = VaryCommand | UpscaleCommand | BlendCommand | DescribeCommand
-Command = (
-    ImagineCommand
-    | NextCommand
-    | ButtonCommand
-    | AskCommand
-    | WhoMadeCommand
-    | CancelCommand
-    | ModeratorsCommand
-)
+NextCommand = VaryCommand | UpscaleCommand | ExtendCommand | BlendCommand | DescribeCommand
+PlainCommand = ButtonCommand | AskCommand | WhoMadeCommand | CancelCommand
+Command = ImagineCommand | NextCommand | PlainCommand | ModeratorsCommand
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -280,5 +291,6 @@ class Progress:
     place: int = 0  # in the queue, 0 once it runs
     eta_s: float | None = None
     fraction: float = 0.0  # 0..1 of the denoising steps
+    elsewhere_s: float | None = None  # since an image server was asked, which tells no share until the end
     preview: bytes | None = None  # small PNG
     text: str = ""  # the sentence to show

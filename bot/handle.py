@@ -18,6 +18,7 @@ from bot.conversation import (
     CancelCommand,
     Command,
     DescribeCommand,
+    ExtendCommand,
     Field,
     ImagineCommand,
     ModerationCommand,
@@ -105,7 +106,7 @@ class Conversation:
         match command:
             case ImagineCommand():
                 return await self._drawn(await self._imagine(command))
-            case VaryCommand() | UpscaleCommand() | BlendCommand() | DescribeCommand():
+            case VaryCommand() | UpscaleCommand() | ExtendCommand() | BlendCommand() | DescribeCommand():
                 return await self._next(command)
             case ButtonCommand():
                 return await self._clicked(command)
@@ -114,7 +115,7 @@ class Conversation:
             case CancelCommand():
                 return await self._cancel(command)
             case WhoMadeCommand():
-                if spent := self._who_made.spent(command.origin):
+                if spent := await self._who_made.spent(command.origin):
                     return account_replies.lookups_spent(spent)
                 return account_replies.who_made(
                     await self._who_made.find(command.image, origin=command.origin)
@@ -154,7 +155,7 @@ class Conversation:
         return self._replies.deleted(deleted)
 
     async def _made_by(self, command: ButtonCommand) -> Reply:
-        if spent := self._who_made.spent(command.origin):
+        if spent := await self._who_made.spent(command.origin):
             return account_replies.lookups_spent(spent)
         return account_replies.made_by(await self._who_made.by_id(command.origin, command.target))
 

@@ -123,11 +123,11 @@ class Moderators:
             return account_replies.unpaused(await self._people.unpause(origin, target))
         member = replace(origin, user_id=target, user_name="", channel_id="", token="", private=True)
         if command.step == "cancel":
-            stopped = await self._people.cancel(origin, target)
+            stopped = await self._people.cancel(origin, target, reason=command.reason)
             if isinstance(stopped, Stopped) and stopped.jobs:
                 await self._courier.notify(member, people_replies.stopped_notice(stopped, command.reason))
             return people_replies.stopped(stopped)
-        paused = await self._people.pause(origin, target)
+        paused = await self._people.pause(origin, target, reason=command.reason)
         if isinstance(paused, Stands):
             await self._courier.notify(member, account_replies.paused_notice(paused, command.reason))
         return account_replies.stands(paused)

@@ -12,6 +12,7 @@ from bot.conversation import (
     BlendCommand,
     ButtonCommand,
     DescribeCommand,
+    ExtendCommand,
     NextCommand,
     Reply,
     UpscaleCommand,
@@ -22,6 +23,8 @@ from bot.replies import Replies
 from bot.usecases.blend import Blend
 from bot.usecases.deliver import Courier
 from bot.usecases.describe import Describe, Described
+from bot.usecases.extend import ZOOM, Extend
+from bot.usecases.inpaint import Inpaint
 from bot.usecases.iterate import Iterate
 from bot.usecases.outcomes import Accepted, ImagineOutcome
 from bot.usecases.uploads import Uploads
@@ -33,15 +36,25 @@ class NextSteps:
     """Dispatches the steps that follow a picture."""
 
     def __init__(
-        self, *, iterate: Iterate, blend: Blend, describe: Describe, courier: Courier, replies: Replies
+        self,
+        *,
+        iterate: Iterate,
+        extend: Extend,
+        inpaint: Inpaint,
+        blend: Blend,
+        describe: Describe,
+        courier: Courier,
+        replies: Replies,
     ) -> None:
-        self.iterate, self.blend, self.describe = iterate, blend, describe
+        self.iterate, self.extend, self.inpaint = iterate, extend, inpaint
+        self.blend, self.describe = blend, describe
         self._courier, self._replies = courier, replies
         self.buttons: Mapping[str, Callable[[ButtonCommand], Awaitable[Reply]]] = {
             "vary": self._vary,
             "vary_weak": self._vary_weak,
             "upscale": self._upscale,
             "upscale4": self._upscale4,
+            "zoom_out": self._zoom_out,
             "reroll": self._reroll,
             "remix": self._remix,
         }
@@ -49,12 +62,16 @@ class NextSteps:
     async def __call__(self, command: NextCommand) -> Reply:
         """Answer a command."""
         match command:
+            case VaryCommand(mask=bytes() as mask):
+                outcome = await self.inpaint(command, mask)
             case VaryCommand():
                 outcome = await self.iterate.vary(
                     command.origin, command.image_id, prompt=command.prompt, strength=command.strength
                 )
             case UpscaleCommand():
                 outcome = await self.iterate.upscale(command.origin, command.image_id, factor=command.factor)
+            case ExtendCommand():
+                outcome = await self.extend(command)
             case BlendCommand():
                 outcome = await self.blend(command)
             case DescribeCommand():
@@ -81,6 +98,10 @@ class NextSteps:
     async def _upscale4(self, command: ButtonCommand) -> Reply:
         return await self._drawn(await self.iterate.upscale(command.origin, command.target, factor=4))
 
+    async def _zoom_out(self, command: ButtonCommand) -> Reply:
+        wanted = ExtendCommand(origin=command.origin, image_id=command.target, zoom=ZOOM)
+        return await self._drawn(await self.extend(wanted))
+
     async def _reroll(self, command: ButtonCommand) -> Reply:
         return await self._drawn(await self.iterate.reroll(command.origin, command.target))
 
@@ -93,8 +114,10 @@ class NextSteps:
 def open_next_steps(
     iterate: Iterate,
     *,
+    extend: Extend,
     moderator: Moderator,
     uploads: Uploads,
+    inpaint: Callable[..., Inpaint],
     blend: Callable[..., Blend],
     training: TrainingPictures,
     courier: Courier,
@@ -110,5 +133,11 @@ def open_next_steps(
 
     describe = Describe(uploads=uploads, moderator=moderator, read_text=read_text, likenesses=training.likest)
     return NextSteps(
-        iterate=iterate, blend=blend(uploads=uploads), describe=describe, courier=courier, replies=replies
+        iterate=iterate,
+        extend=extend,
+        inpaint=inpaint(uploads=uploads),
+        blend=blend(uploads=uploads),
+        describe=describe,
+        courier=courier,
+        replies=replies,
     )

@@ -9,7 +9,7 @@ from bot.conversation import Button
 
 
 def picture_buttons(
-    image_ids: list[str], *, job_id: str, prompt: str, upscaled: bool, large: bool
+    image_ids: list[str], *, job_id: str, prompt: str, upscaled: bool, large: bool, extends: bool = True
 ) -> tuple[Button, ...]:
     """The buttons that go on from what a job has drawn: a row for each step, numbered as the pictures are.
 
@@ -19,6 +19,7 @@ def picture_buttons(
         prompt: its words, for the form that changes them.
         upscaled: the picture is an enlarged one, which has nothing to vary that its source has not.
         large: four times its size would be too large.
+        extends: the model can draw what lies around a picture.
     """
     if upscaled:
         return ()
@@ -26,6 +27,7 @@ def picture_buttons(
     steps = [("upscale", "Upscale 2x", "U")]
     steps += [("upscale4", "Upscale 4x", "U")] if single and not large else []
     steps += [("vary", "Vary", "V"), ("vary_weak", "Vary subtly", "Subtle ")]
+    steps += [("zoom_out", "Zoom out", "Out ")] if extends else []
     buttons = [
         Button(
             name=name,

@@ -106,6 +106,7 @@ def command_from_bytes(data: bytes) -> ImagineCommand:
     values = json.loads(data)
     origin = Origin.from_bytes(json.dumps(values.pop("origin")).encode())
     values["source_images"] = tuple(values.get("source_images", ()))
+    values["extend"] = tuple(values.get("extend", ()))
     values["size"] = tuple(values["size"]) if values.get("size") else None
     return replace(ImagineCommand(origin=origin, prompt=values.pop("prompt")), **values)
 

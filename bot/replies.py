@@ -33,6 +33,7 @@ from bot.words import (
 from generation.card import MAX_UPSCALED
 from generation.catalog import ModelCard
 from generation.job import Job
+from generation.places import Place
 from moderation.policy import Policy
 from moderation.types import Finding, Verdict
 
@@ -103,12 +104,14 @@ class Replies:
             return f"Enlarging a picture {job.request.upscale} times: {shorten(job.request.prompt, 200)}"
         return f"Drawing {count} {plural('picture', count)}: {shorten(job.request.prompt, 200)}"
 
-    def progress(self, place: int, eta_s: float | None, *, paused: bool = False) -> str:
-        """How far a job is."""
-        if paused:
-            return f"In the queue: place {place}. The operator has paused the drawing; it goes on later"
-        wait = "" if eta_s is None else f", about {duration(eta_s)} left"
-        return f"In the queue: place {place}{wait}" if place else f"Drawing{wait}"
+    def progress(self, place: Place, *, elsewhere_s: float | None = None) -> str:
+        """How far a job is; `elsewhere_s`: since an image server was asked, which tells nothing more."""
+        if elsewhere_s is not None:
+            return f"Waiting for the image server, {duration(elsewhere_s)} so far"
+        if place.paused:
+            return f"In the queue: place {place.place}. The operator has paused the drawing; it goes on later"
+        wait = "" if place.eta_s is None else f", about {duration(place.eta_s)} left"
+        return f"In the queue: place {place.place}{wait}" if place.place else f"Drawing{wait}"
 
     def terms_required(self, outcome: TermsRequired) -> Reply:
         """The terms of a model, with Accept and Decline."""
@@ -200,6 +203,7 @@ class Replies:
                 prompt=prompt,
                 upscaled=bool(job.request.upscale),
                 large=max(job.request.width, job.request.height) * 4 > MAX_UPSCALED,
+                extends=bool(model.abilities),
             )
         )
         row = buttons[-1].row if buttons else 0

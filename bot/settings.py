@@ -5,9 +5,11 @@ Everything has a default that runs the embedded mode: SQLite, a folder of blobs,
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -235,3 +237,11 @@ def load_settings(env_file: Path | None = Path(".env")) -> Settings:
         first = error.errors(include_input=False, include_url=False)[0]
         name = "VERSO_" + "__".join(str(part) for part in first["loc"]).upper()
         raise ConfigurationError(f"{name}: {first['msg']}", setting=name) from None
+
+
+def secret_of(name: str, env_file: Path = Path(".env")) -> SecretStr | None:
+    """An API key from the environment or from `.env`, where the other settings stand; None: it is not set."""
+    value = os.environ.get(name)
+    if value is None and env_file.is_file():
+        value = dotenv_values(env_file, interpolate=False).get(name)
+    return SecretStr(value) if value else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generation.errors import ModelLoadError, RequestLimitError
+from generation.image_server import ImageServer
 from generation.job import ImageRequest
 
 WEIGHT_SUFFIXES = frozenset(
@@ -20,6 +21,7 @@ MAX_COUNT = 4
 MAX_SEED = 2**63 - 1 - MAX_COUNT  # seed + index must still fit a signed 64-bit column
 MAX_GUIDANCE = 50.0
 UPSCALES = (2, 4)
+MIN_INSIDE = 64  # px of an edge of the picture on the canvas of out-painting
 MAX_UPSCALED = 2048  # px of an edge of an enlarged picture
 
 
@@ -42,7 +44,7 @@ class ModelCard:
     family: str  # key in `generation.families.FAMILIES`
     folder: Path  # absolute
     revision: str
-    weights_sha256: str  # hex; equals `weights_digest(folder, loras)`
+    weights_sha256: str  # hex; equals `digest()`. Empty: a server draws, and its weights are not known
     license_id: str  # SPDX id or LicenseRef-..., resolved by attribution
     width: int  # native size, px
     height: int
@@ -56,6 +58,15 @@ class ModelCard:
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # the family's own settings
     loras: tuple[Lora, ...] = ()  # in the order in which they are merged
     abilities: frozenset[str] = frozenset({"img2img"})  # of "img2img", "inpaint", besides text-to-image
+    server: ImageServer | None = None  # draws in place of weights in `folder`
+
+    def digest(self) -> str:
+        """The digest of the weights as they lie there now; empty where a server draws.
+
+        Raises:
+            ModelLoadError: as `weights_digest`.
+        """
+        return "" if self.server is not None else weights_digest(self.folder, self.loras)
 
     def check(self, request: ImageRequest) -> None:
         """Refuse what this model may not be asked for.
@@ -89,6 +100,8 @@ class ModelCard:
         _within("guidance_scale", request.guidance_scale, 0.0, MAX_GUIDANCE)
         if request.strength is not None:
             _within("strength", request.strength, 0.0, 1.0)
+        if request.extend:
+            _check_extension(request)
         if not request.upscale:
             self._check_abilities(request)
 
@@ -96,6 +109,8 @@ class ModelCard:
         if request.mask_blob is not None and request.source_blob is None:
             raise RequestLimitError(field="mask", value="", limit="needs a source picture")
         ability = "inpaint" if request.mask_blob else "img2img" if request.source_blob else None
+        if request.extend and "inpaint" in self.abilities:
+            ability = "inpaint"
         if ability is not None and ability not in self.abilities:
             field_name = "mask" if ability == "inpaint" else "source"
             raise RequestLimitError(field=field_name, value="", limit=f"model {self.id} cannot do this")
@@ -104,6 +119,19 @@ class ModelCard:
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # NaN is in no interval
         raise RequestLimitError(field=name, value=value, limit=f"between {low} and {high}")
+
+
+def _check_extension(request: ImageRequest) -> None:
+    left, top, right, bottom = request.extend
+    if request.source_blob is None or request.mask_blob is not None or request.upscale:
+        raise RequestLimitError(field="extend", value="", limit="needs a source picture, and no mask")
+    inside = min(request.width - left - right, request.height - top - bottom)
+    if min(request.extend) < 0 or not any(request.extend) or inside < MIN_INSIDE:
+        raise RequestLimitError(
+            field="extend",
+            value=", ".join(map(str, request.extend)),
+            limit=f"something is added to a side, and at least {MIN_INSIDE} px of the picture are left",
+        )
 
 
 def _check_upscale(request: ImageRequest) -> None:

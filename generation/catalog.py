@@ -11,15 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from generation.card import Lora, ModelCard, weights_digest
 from generation.errors import ModelFetchError, ModelLoadError, UnknownModelError
-from generation.families import ABILITIES, FAMILIES, TAKE_LORAS
+from generation.families import ABILITIES, FAMILIES, SERVED, TAKE_LORAS
 from generation.fetching import Fetch
 from generation.hub_source import HubSource
+from generation.image_server import ImageServer
 
 __all__ = ["EMBEDDED_CARD", "Catalog", "ModelCard", "weights_digest"]
 
 EMBEDDED_CARD = Path(__file__).parent / "sticker" / "embedded" / "card.toml"
 
-_NOT_IN_CARDS = {"folder", "weights_sha256", "aspects", "abilities", "lora", "hub", "about"}  # as they stand
+_NOT_IN_CARDS = {"folder", "weights_sha256", "aspects", "abilities", "lora", "hub", "server", "about"}
 
 Edge = Annotated[int, Field(ge=64, le=8192, multiple_of=8)]
 
@@ -46,7 +47,7 @@ class _CardEntry(BaseModel):
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     name: Annotated[str, Field(min_length=1, max_length=80)]
     family: str
-    folder: Annotated[str, Field(min_length=1)]
+    folder: Annotated[str, Field(min_length=1)] | None = None  # every model's but a server's
     revision: Annotated[str, Field(min_length=1, max_length=128)]
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     license_id: LicenseId
@@ -66,6 +67,7 @@ class _CardEntry(BaseModel):
     abilities: list[Literal["img2img", "inpaint"]] | None = None  # None: all of the family's
     lora: Annotated[list[_LoraEntry], Field(max_length=8)] = Field(default_factory=list)
     hub: HubSource | None = None  # for `verso models fetch`
+    server: ImageServer | None = None
     about: dict[str, object] = Field(default_factory=dict)  # for readers: sources, figures; not interpreted
 
     @model_validator(mode="after")
@@ -76,6 +78,14 @@ class _CardEntry(BaseModel):
             raise ValueError(f"abilities: family {self.family} has no {', '.join(sorted(beyond))}")
         if self.lora and self.family not in TAKE_LORAS:
             raise ValueError(f"lora: models of the family {self.family} take none")
+        if (self.server is not None) != (self.family in SERVED):
+            raise ValueError(
+                f"server: models of the families {', '.join(sorted(SERVED))} have one, no others"
+            )
+        if self.server is not None and (self.folder or self.weights_sha256 or self.hub):
+            raise ValueError("a model on a server has no folder, weights_sha256 or hub here")
+        if self.server is None and self.folder is None:
+            raise ValueError("folder is missing")
         if self.default_steps > self.max_steps:
             raise ValueError("default_steps is above max_steps")
         for name, (width, height) in {"native size": (self.width, self.height), **self.aspects}.items():
@@ -180,7 +190,7 @@ def _entry(table: Mapping[str, object], file: Path) -> _CardEntry:
 
 
 def _folder(entry: _CardEntry, file: Path) -> Path:
-    return (file.parent / Path(entry.folder).expanduser()).resolve()
+    return (file.parent / Path(entry.folder or ".").expanduser()).resolve()
 
 
 def _read_card(table: Mapping[str, object], file: Path) -> ModelCard:
@@ -198,20 +208,20 @@ def _read_card(table: Mapping[str, object], file: Path) -> ModelCard:
         )
         for lora in entry.lora
     )
-    if entry.weights_sha256 is None and entry.enabled:
+    if entry.weights_sha256 is None and entry.enabled and entry.server is None:
         # Evidence names the exact weights, so a card must pin them; the message saves the operator the sum.
         raise ModelLoadError(
             entry.id,
             f'{file}: weights_sha256 is missing; the files there now have "{weights_digest(folder, loras)}"',
         )
     aspects = {name: (width, height) for name, (width, height) in entry.aspects.items()}
+    usual = ABILITIES[entry.family] if entry.server is None else frozenset[str]()  # of a server, nobody knows
     return ModelCard(
         folder=folder,
         weights_sha256=entry.weights_sha256 or "",
         loras=loras,
-        abilities=ABILITIES[entry.family] if entry.abilities is None else frozenset(entry.abilities),
+        abilities=usual if entry.abilities is None else frozenset(entry.abilities),
+        server=entry.server,
         aspects={"1:1": (min(entry.width, entry.height),) * 2, **aspects},
-        **entry.model_dump(
-            exclude={"folder", "weights_sha256", "aspects", "abilities", "lora", "hub", "about"}
-        ),
+        **entry.model_dump(exclude=_NOT_IN_CARDS),
     )

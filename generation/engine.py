@@ -7,6 +7,7 @@ thread, so that the others need not wait; a watchdog ends all requests if the de
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import queue
@@ -25,13 +26,15 @@ from generation.knees import Knees
 from generation.models import ModelShelf
 from generation.profile import prepare_machine
 from generation.step_loop import StepLoop
-from generation.tickets import OnProgress, Ticket, as_generation_error
+from generation.tickets import OnProgress, OnWaiting, Ticket, as_generation_error
 from generation.upscaling import card_of
 from generation.watchdog import Watchdog
 
 __all__ = ["Engine", "OnProgress"]
 
 _log = logging.getLogger(__name__)
+
+_LOOK_S = 0.25  # how often to ask who still wants what an image server draws
 
 
 class Engine:
@@ -73,8 +76,9 @@ class Engine:
         self._default_rows = rows if mode == "bucket" else 1
         self._knees = knees or Knees()
         self._stuck_s = stuck_s
-        self._shelf = ModelShelf(device=device, room=models, services=services or {})
-        self._inbox: queue.SimpleQueue[Ticket | Literal["decoded", "end"]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Ticket | Literal["decoded", "ready", "end"]] = queue.SimpleQueue()
+        wake = functools.partial(self._inbox.put, "ready")
+        self._shelf = ModelShelf(device=device, room=models, services={"wake": wake, **(services or {})})
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -88,6 +92,7 @@ class Engine:
         source: bytes | None = None,
         mask: bytes | None = None,
         on_progress: OnProgress | None = None,
+        on_waiting: OnWaiting | None = None,
         should_cancel: Callable[[], bool] | None = None,
         user: str = "",
     ) -> tuple[GeneratedImage, ...]:
@@ -98,6 +103,7 @@ class Engine:
             source: the source picture of img2img as a PNG, JPEG or WebP file.
             mask: white where to draw, black where the source picture stays; needs `source`.
             on_progress: called after every few steps, on the engine's thread.
+            on_waiting: called in its place while an image server draws.
             should_cancel: asked at every tick, on the engine's thread; must not block.
             user: whose turn it takes to enter: users enter by deficit round robin.
 
@@ -122,6 +128,7 @@ class Engine:
             source=source,
             mask=mask,
             on_progress=on_progress,
+            on_waiting=on_waiting,
             should_cancel=should_cancel,
             user=user,
             arrival=time.monotonic(),
@@ -186,14 +193,14 @@ class Engine:
         """Take in what has arrived; wait for it if there is no step to take. False: it is time to end."""
         while True:
             try:
-                arrived = self._inbox.get(block=not loop.steps_left)
+                arrived = self._inbox.get(block=not loop.steps_left, timeout=_LOOK_S if loop.waits else None)
             except queue.Empty:
                 return True
             if arrived == "end":
                 return False
             if arrived == "decoded":
                 loop.collect()
-            else:
+            elif arrived != "ready":
                 loop.add(arrived)
 
     def _fail_all(self, error: GenerationError) -> None:

@@ -67,6 +67,17 @@ class ModelFetchError(GenerationError):
         self.reason = reason
 
 
+class ImageServerError(GenerationError):
+    """The image server that draws for a model gave no picture."""
+
+    code = "image_server"
+
+    def __init__(self, reason: str, *, retryable: bool = False) -> None:
+        super().__init__(f"the image server {reason}")
+        self.reason = reason
+        self.retryable = retryable
+
+
 class OutOfMemoryError(GenerationError):
     """The device has too little memory for this request."""
 

@@ -39,8 +39,9 @@ class ImageRequest:
     source_blob: str | None = None  # the source image of img2img, sealed for the requester
     mask_blob: str | None = None  # white where to draw; the rest of the source image stays
     noise_scheduler: str | None = None  # a name in `families.noise_schedulers`; None: the model's own
+    extend: tuple[int, ...] = ()  # left, top, right, bottom: px drawn around the source picture
     upscale: int = 0  # 2 or 4: enlarge the source picture, and draw nothing
-    step: str = ""  # what the requester did: "vary", "remix", "reroll", "blend", "upscale"; empty: asked anew
+    step: str = ""  # "vary", "remix", "reroll", "blend", "extend", "inpaint", "upscale"; empty: asked anew
     source_images: tuple[str, ...] = ()  # ids of the released pictures that this one goes on from
 
 

@@ -52,6 +52,7 @@ class ExecutionProfile:
     strength: float | None
     source: bool  # drawn from a source picture
     mask: bool = False  # and only where a mask was white
+    extend: tuple[int, ...] = ()  # left, top, right, bottom: px drawn around the source picture
     facts: Mapping[str, Fact] = field(default_factory=dict)  # the family's own: `LoadedModel.facts`
     pixels_sha256: str  # of the RGB bytes, row-major
 
@@ -59,7 +60,8 @@ class ExecutionProfile:
         """As JSON values; the family's facts stand beside the rest."""
         values = asdict(self)
         facts = values.pop("facts")
-        return {**facts, **values}
+        extend = values.pop("extend")
+        return {**facts, **values, **({"extend": list(extend)} if extend else {})}
 
 
 def pixels_sha256(pixels: Pixels) -> str:
@@ -95,6 +97,7 @@ def profile_of(
         strength=request.strength,
         source=request.source_blob is not None,
         mask=request.mask_blob is not None,
+        extend=request.extend,
         facts=facts,
         pixels_sha256=pixels_sha256(pixels),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +16,12 @@ class ProgressUpdate:
     step: int  # denoising steps done, over all its pictures
     steps: int  # in all
     preview_png: bytes | None = None  # small picture; stays until a newer one comes
+    waiting_s: float | None = None  # since an image server was asked, which tells no steps
+
+    @property
+    def fraction(self) -> float:
+        """The share of the steps that is done, 0..1."""
+        return self.step / self.steps if self.steps else 0.0
 
 
 class ProgressBoard:
@@ -31,12 +37,7 @@ class ProgressBoard:
         with self._lock:
             known = self._latest.get(update.job_id)
             if update.preview_png is None and known is not None and known.preview_png is not None:
-                update = ProgressUpdate(
-                    job_id=update.job_id,
-                    step=update.step,
-                    steps=update.steps,
-                    preview_png=known.preview_png,
-                )
+                update = replace(update, preview_png=known.preview_png)
             self._latest[update.job_id] = update
             watchers = tuple(self._watchers.get(update.job_id, ()))
         for watcher in watchers:
@@ -46,6 +47,10 @@ class ProgressBoard:
         """The latest news, or None."""
         with self._lock:
             return self._latest.get(job_id)
+
+    def news(self, job_id: str) -> ProgressUpdate:
+        """The latest news; of a job that nobody has published, that nothing is done."""
+        return self.latest(job_id) or ProgressUpdate(job_id=job_id, step=0, steps=0)
 
     def close(self, job_id: str) -> None:
         """Forget the job and end all watching of it; safe from any thread."""

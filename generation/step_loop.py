@@ -9,18 +9,20 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Executor, Future, InvalidStateError
 
-from generation.batching import PREVIEW_STEPS, Flight, Mode, next_batch
+from generation.batching import PREVIEW_STEPS, Flight, next_batch
 from generation.deficit import DeficitRoundRobin
 from generation.errors import GenerationError, JobCancelledError, OutOfMemoryError
 from generation.fairness import cost_of
-from generation.families.base import Decoded, InFlight
+from generation.families.base import InFlight, is_ready
+from generation.finishing import finished
 from generation.job import GeneratedImage
 from generation.models import ModelShelf
+from generation.outpainting import lay_out
 from generation.pictures import decode_mask, decode_source, to_png
-from generation.profile import Fact, Machine, profile_of
+from generation.profile import Machine
 from generation.self_test import compatibility_of_test, least_rows, same_in_the_mix
 from generation.tickets import Ticket, as_generation_error
 
@@ -80,8 +82,13 @@ class StepLoop:
     def steps_left(self) -> bool:
         """Whether a tick would advance or admit anything; else there are only pictures being decoded."""
         return bool(len(self._waiting)) or any(
-            row.step < row.steps for ticket in self._tickets for row in ticket.rows
+            row.step < row.steps and is_ready(row) for ticket in self._tickets for row in ticket.rows
         )
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are pictures that another machine draws."""
+        return any(ticket.waits for ticket in self._tickets)
 
     def add(self, ticket: Ticket) -> None:
         """Take a request; it enters in its user's turn."""
@@ -96,6 +103,7 @@ class StepLoop:
         if batch:
             self._advance(batch)
         for ticket in list(self._tickets):
+            ticket.say_waiting(self._clock())
             self._guarded(ticket, self._settle)
         self.collect()
 
@@ -126,19 +134,25 @@ class StepLoop:
         masked = {}  # only models that in-paint take a mask, and `check` has kept it from the others
         if source is not None and ticket.mask is not None:
             masked["mask"] = decode_mask(ticket.mask, source)
+        if source is not None and ticket.request.extend:
+            ticket.canvas = lay_out(source, ticket.request)
+            source = ticket.canvas.pixels
+            if "inpaint" in ticket.card.abilities:  # others redraw all of it; the picture is put back
+                masked["mask"] = ticket.canvas.mask
         ticket.model = self._shelf.get(
             ticket.card, in_use=lambda model: any(other.model is model for other in self._tickets)
         )
-        ticket.rows = [
-            ticket.loaded.prepare(ticket.request, index=index, source=source, **masked)
-            for index in range(ticket.request.count)
-        ]
+        ticket.rows = []
+        for index in range(ticket.request.count):  # one by one: if a later one fails, the first are ended
+            ticket.rows.append(ticket.loaded.prepare(ticket.request, index=index, source=source, **masked))
+        ticket.started = self._clock()
         ticket.bucket, ticket.least = self._bucket(ticket)
 
     def _bucket(self, ticket: Ticket) -> tuple[int, int]:
         """Most and least rows of each forward of this request, chosen now and never changed while it runs."""
         request, place = ticket.request, _place(ticket)
-        most = 1 if request.upscale else self._rows(*place)
+        lone = request.upscale or ticket.card.server is not None
+        most = 1 if lone else self._rows(*place)
         most = max(1, min(most, self._caps.get(place, most)))
         if most == 1:
             return 1, 1
@@ -157,7 +171,10 @@ class StepLoop:
 
     def _schedule(self) -> list[tuple[Ticket, InFlight]]:
         places: list[tuple[Ticket, InFlight]] = [
-            (ticket, row) for ticket in self._tickets for row in ticket.rows if row.step < row.steps
+            (ticket, row)
+            for ticket in self._tickets
+            for row in ticket.rows
+            if row.step < row.steps and is_ready(row)
         ]
         flights = [
             Flight(
@@ -220,12 +237,20 @@ class StepLoop:
             started = index in ticket.pictures or (ticket, index) in self._decoding.values()
             if row.step < row.steps or started:
                 continue
-            facts, rows = ticket.loaded.facts(row), ticket.bucket
+            finish = functools.partial(
+                finished,
+                ticket,
+                row,
+                index=index,
+                facts=ticket.loaded.facts(row),
+                rows=ticket.bucket,
+                machine=self._machine,
+            )
             future: Future[GeneratedImage] = Future()
             if self._decoder is None:
-                future.set_result(self._finished(ticket, index, row, facts, rows))
+                future.set_result(finish())
             else:
-                future = self._decoder.submit(self._finished, ticket, index, row, facts, rows)
+                future = self._decoder.submit(finish)
                 future.add_done_callback(lambda _: self._on_decoded())
             self._decoding[future] = (ticket, index)
 
@@ -242,34 +267,6 @@ class StepLoop:
                     pictures = tuple(ticket.pictures[place] for place in sorted(ticket.pictures))
                     with contextlib.suppress(InvalidStateError):  # whoever waited has just gone away
                         ticket.outcome.set_result(pictures)
-
-    def _finished(
-        self, ticket: Ticket, index: int, row: InFlight, facts: Mapping[str, Fact], rows: int
-    ) -> GeneratedImage:
-        """Decode one picture; on the decoder's thread if there is one."""
-        decoded: Decoded = ticket.loaded.decode(row)
-        height, width, _ = decoded.pixels.shape
-        mode: Mode = "bucket" if rows > 1 else "exact"
-        profile = profile_of(
-            ticket.card,
-            ticket.request,
-            index=index,
-            machine=self._machine,
-            mode=mode,
-            rows=rows,
-            facts=facts,
-            pixels=decoded.pixels,
-        )
-        return GeneratedImage(
-            index=index,
-            png=to_png(decoded.pixels),
-            seed=ticket.request.seed + index,
-            width=width,
-            height=height,
-            credits=decoded.credits,
-            note=decoded.note,
-            profile=profile.to_json(),
-        )
 
     def _guarded(self, ticket: Ticket, act: Callable[[Ticket], None]) -> None:
         try:

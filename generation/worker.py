@@ -195,11 +195,15 @@ class Worker:
             update = ProgressUpdate(job_id=job.id, step=step, steps=steps, preview_png=preview)
             self._progress.publish(update)
 
+        def waiting(step: int, steps: int, seconds: float) -> None:
+            self._progress.publish(ProgressUpdate(job_id=job.id, step=step, steps=steps, waiting_s=seconds))
+
         images = await self._engine.generate(
             job.request,
             source=source,
             mask=mask,
             on_progress=publish,
+            on_waiting=waiting,
             should_cancel=lease.should_stop,
             user=job.user_id,
         )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import importlib.util
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +25,23 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 TRADES = ("generation", "moderation", "attribution")
+
+
+@pytest.fixture(scope="session")
+def image_servers() -> ModuleType:
+    """Image servers with OpenAI's interface that draw, and can be told to behave badly."""
+    name = "verso_image_server"  # test folders are no packages
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "image_server.py")
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+@pytest.fixture
+def image_server(image_servers: ModuleType) -> Iterator[object]:
+    """One of them."""
+    with image_servers.running() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

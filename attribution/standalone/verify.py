@@ -56,7 +56,10 @@ REQUIRED = (
     "terms.txt",
     "verify.py",
 )
-OPTIONAL = ("match.json", "rotations.json", "timestamp.json")
+PICTURES = ("mask.png", "parent-1.png", "parent-2.png", "source.png")  # what the image was made from
+EARLIER = r"image-[0-9a-f]{16}\.png"  # this person's other images on the way to it
+MAX_SOURCES = 64
+OPTIONAL = ("match.json", "rotations.json", "sources.json", "timestamp.json", *PICTURES)
 MAX_BUNDLE = 128 * 1024 * 1024  # bytes
 MAX_PIXELS = 40_000_000
 MAX_JSON = 16 * 1024 * 1024
@@ -82,6 +85,7 @@ CHECKLIST = (  # in this order; the second word names the method of `_Checker`
     ("the bytes of the image are the released ones", "_image"),
     ("the pixels of the image are the released ones", "_pixels"),
     ("the steps that led to the image are in the ledger, in order", "_lineage"),
+    ("the pictures that it was made from are the recorded ones", "_sources"),
     ("the image's content credentials hold and name this record", "_credentials"),
     ("the terms are the ones that were accepted", "_terms"),
     ("the same person accepted them before the image was made", "_acceptance"),
@@ -181,6 +185,8 @@ class _Checker:
         self.tree_size = 0
         self.chain: list[tuple[str, int]] = []
         self.job_leaf_hash = ""
+        self.parents: list[str] = []  # ids of the images that the job went on from
+        self.posted: dict[str, str] = {}  # image id -> SHA-256 of its file, of this person's images
         self.self_certified = True
 
     def run(self) -> Result:
@@ -209,7 +215,8 @@ class _Checker:
 
     def _names(self) -> str:
         missing = [name for name in REQUIRED if name not in self.members]
-        added = [name for name in self.members if name not in REQUIRED and name not in OPTIONAL]
+        known = {*REQUIRED, *OPTIONAL}
+        added = [name for name in self.members if name not in known and not re.fullmatch(EARLIER, name)]
         if missing or added:
             parts = [f"missing: {', '.join(missing)}"] if missing else []
             parts += [f"added: {', '.join(added)}"] if added else []
@@ -422,15 +429,65 @@ class _Checker:
             if step.get("opening") is not None:
                 if entry["subject"] not in {self.leaf["subject"], ""}:
                     raise FailedError(f"entry {index} opens what another person did")
-                open_commitments(entry, _object(step["opening"]))
+                fields = open_commitments(entry, _object(step["opening"]))
+                if entry["kind"] == "image_released" and "sha256" in fields:
+                    self.posted[_text(entry["public"].get("image_id"))] = fields["sha256"]
             if entry["public"].get("job_id") == self.leaf["public"].get("job_id"):
                 if entry["kind"] == "job_accepted":
                     self.job_leaf_hash = leaf_hash(leaf).hex()
+                    named = map(entry["public"].get, ("parent_image_id", "second_parent_image_id"))
+                    self.parents = [_text(one) for one in named if one is not None]
                 released = released or leaf == self.members.get("leaf.bin")
             kinds.append(entry["kind"])
         if not released or not self.job_leaf_hash:
             raise FailedError("the accepted job or the released image is not among the steps")
         return ", ".join(kinds)
+
+    def _sources(self) -> str:
+        """Every picture that is there is the recorded one, and none that the record names is left out."""
+        if not self.opened or not self.job_leaf_hash:
+            raise FailedError("the record or the accepted job is not known")
+        if "sources.json" not in self.members and not {"source_sha256", "mask_sha256"} & set(self.opened):
+            self._sources_complete([], self.parents, [])
+            return "none is a part of this bundle"
+        listed = self._json("sources.json").get("sources")
+        if not isinstance(listed, list) or len(listed) > MAX_SOURCES:
+            raise FailedError("sources.json lists no pictures")
+        roles: list[str] = []
+        parents: list[str] = []
+        held: list[str] = []
+        for one in map(_object, listed):
+            if set(one) != {"role", "member", "image_id", "sha256", "absent"}:
+                raise FailedError("sources.json has other fields than it should")
+            role, image_id = _text(one["role"]), _text(one["image_id"])
+            (parents if role == "parent" else roles).append(image_id if role == "parent" else role)
+            names = {"parent": f"parent-{len(parents)}.png", "earlier": f"image-{image_id}.png"}
+            name = names.get(role, f"{role}.png")
+            recorded = self.posted.get(image_id) if role in names else self.opened.get(f"{role}_sha256")
+            if recorded is not None and one["sha256"] != recorded:
+                raise FailedError(f"sources.json states another digest of {name} than the record")
+            if one["member"] is not None:
+                if one["member"] != name or name in held:
+                    raise FailedError(f"sources.json names a file of {role} that it should not")
+                self._recorded_file(name, recorded)
+                held.append(name)
+        self._sources_complete([role for role in roles if role != "earlier"], parents, held)
+        absent = len(listed) - len(held)
+        return ", ".join([*held, *([f"{absent} named, but not here"] if absent else [])])
+
+    def _recorded_file(self, name: str, digest: str | None) -> None:
+        if digest is None or hashlib.sha256(self._member(name)).hexdigest() != digest:
+            raise FailedError(f"{name} is not the picture that was recorded")
+
+    def _sources_complete(self, roles: list[str], parents: list[str], held: list[str]) -> None:
+        wanted = [role for role in ("source", "mask") if f"{role}_sha256" in self.opened]
+        if len(set(roles)) != len(roles) or not set(wanted) <= set(roles) <= {"source", "mask"}:
+            raise FailedError("sources.json leaves out a picture that the record names, or adds one")
+        if parents != self.parents:
+            raise FailedError("sources.json names other images than the accepted job went on from")
+        pictures = [name for name in self.members if name in PICTURES or re.fullmatch(EARLIER, name)]
+        if added := [name for name in pictures if name not in held]:
+            raise FailedError(f"{', '.join(added)} is not listed in sources.json")
 
     def _terms(self) -> str:
         digest = hashlib.sha256(self._member("terms.txt")).hexdigest()

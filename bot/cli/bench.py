@@ -27,16 +27,21 @@ def register(app: typer.Typer) -> None:
     app.add_typer(bench_app, name="bench")
 
 
-def show(title: str, figures: Mapping[str, object], *, as_json: bool) -> None:
-    """A table of figures, or their JSON."""
+def show(
+    title: str, figures: Mapping[str, object], *, as_json: bool, bars: Mapping[str, str] | None = None
+) -> None:
+    """A table of figures beside what is asked of them (`bars`), or their JSON."""
     if as_json:
         print_json(figures)
         return
     table = Table(title=title, box=None, pad_edge=False, title_justify="left")
     table.add_column("figure")
     table.add_column("value", overflow="fold")
+    if bars:
+        table.add_column("bar")
     for key, value in _flat(figures):
-        table.add_row(key, f"{value:,.4g}" if isinstance(value, float) else str(value))
+        bar = (bars.get(key, ""),) if bars else ()
+        table.add_row(key, f"{value:,.4g}" if isinstance(value, float) else str(value), *bar)
     console.print(table)
 
 
@@ -121,7 +126,8 @@ def ledger(as_json: AsJson = False) -> None:
     from attribution.bench import bench_ledger  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="verso-bench-", dir=".") as folder:
-        show("Ledger", asyncio.run(bench_ledger(Path(folder), open_database=open_database)), as_json=as_json)
+        figures = asyncio.run(bench_ledger(Path(folder), open_database=open_database))
+    show("Ledger", figures, as_json=as_json, bars={"single_to_fsync": ">= 0.5"})
 
 
 @bench_app.command()

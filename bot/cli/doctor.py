@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from attribution.errors import AttributionError
 from bot.cli.output import Exit, console, print_json
 from bot.composition.configured import catalog_of, licenses_of, open_keys, policy_of
+from bot.composition.image_servers import answer_of
 from bot.database import open_database
 from bot.error_words import sentence
 from bot.errors import BotError
@@ -22,8 +23,7 @@ from bot.gates import Gate
 from bot.schema import migrate, revision_of
 from bot.serve import alive
 from bot.settings import Settings, load_settings
-from generation.catalog import weights_digest
-from generation.errors import GenerationError, ModelLoadError
+from generation.errors import GenerationError, ImageServerError, ModelLoadError
 from moderation.errors import ModerationError
 from moderation.moderator import Moderator
 
@@ -122,9 +122,13 @@ async def _models(settings: Settings) -> str:
     gate, known = Gate(licenses_of(settings), **dict(settings.workspace)), []
     for card in catalog_of(settings):
         closed = gate(card)
-        if weights_digest(card.folder, card.loras) != card.weights_sha256:
+        if card.digest() != card.weights_sha256:
             raise ModelLoadError(card.id, "its files differ from its card: install it again")
-        known.append(f"{card.id} (closed: {closed})" if closed else card.id)
+        try:
+            said = "" if card.server is None else f" (its server {await answer_of(card)})"
+        except ImageServerError as error:
+            raise ModelLoadError(card.id, sentence(error)) from error
+        known.append(f"{card.id}{said} (closed: {closed})" if closed else f"{card.id}{said}")
     return ", ".join(known)
 
 

@@ -23,7 +23,7 @@ from bot.composition.configured import catalog_of
 from bot.errors import UsageError
 from bot.settings import load_settings
 from bot.usecases.evidence import read_bounded
-from bot.usecases.redraw import check_model, read_recorded, redraw, source_of
+from bot.usecases.redraw import check_model, given_of, read_recorded, redraw
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
@@ -144,10 +144,10 @@ async def _replay(file: Path, *, as_json: bool) -> None:
     recorded = read_recorded(read_bounded(file, MAX_BUNDLE))
     check_model(catalog_of(settings), recorded)
     async with open_app(settings) as app:
-        source = await source_of(recorded, blobs=app.blobs, vault=app.vault)
+        given = await given_of(recorded, blobs=app.blobs, vault=app.vault)
         engine = await asyncio.to_thread(app.engine)
         try:
-            result = await redraw(engine, recorded, source=source)
+            result = await redraw(engine, recorded, given=given)
         finally:
             await engine.close()
     if as_json:

@@ -14,7 +14,7 @@ from bot.cli.imagine import terminal_origin
 from bot.cli.output import Exit, print_json, show_reply
 from bot.compose import open_app
 from bot.composition.app import App
-from bot.conversation import BlendCommand, DescribeCommand
+from bot.conversation import BlendCommand, DescribeCommand, ExtendCommand, VaryCommand
 from bot.errors import UsageError
 from bot.settings import load_settings
 from bot.usecases.describe import Described
@@ -41,14 +41,48 @@ def vary(
         float | None,
         typer.Option(help="How much to redraw, above 0 to 1 (words alone); default: the model's own."),
     ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Redraw only where this picture is white (models that in-paint).")
+    ] = None,
+    extend: Annotated[
+        str | None,
+        typer.Option(
+            help="Keep the picture, and draw so many px around it: left=64,right=64,top=0,bottom=0."
+        ),
+    ] = None,
+    zoom_out: Annotated[
+        float | None,
+        typer.Option(help="Keep the picture so many times smaller, and draw what lies around it."),
+    ] = None,
+    extend_to: Annotated[
+        str | None, typer.Option(help="Keep the picture, and draw what this aspect has more, e.g. 3:2.")
+    ] = None,
     user: User = None,
     out: Out = Path("out"),
     as_json: AsJson = False,
 ) -> int:
-    """Draw one more picture from this one, with a new seed."""
+    """Draw one more picture from this one with a new seed, or what lies around it."""
     origin = terminal_origin(user, out=out)
+    wider = None
+    if extend is not None or zoom_out is not None or extend_to is not None:
+        if strength is not None or mask is not None:
+            raise UsageError(
+                "--strength and --mask go with the picture, not with what lies around it.", field="strength"
+            )
+        sides = None if extend is None else _sides(extend)
+        wider = ExtendCommand(
+            origin=origin, image_id=image_id, sides=sides, zoom=zoom_out, aspect=extend_to, prompt=prompt
+        )
+
+    white = None if mask is None else _read(mask)
 
     async def ask(app: App) -> ImagineOutcome:
+        if wider is not None:
+            return await app.next_steps.extend(wider)
+        if white is not None:
+            share: float | str = "strong" if strength is None else strength
+            part = VaryCommand(origin=origin, image_id=image_id, prompt=prompt, strength=share)
+            return await app.next_steps.inpaint(part, white)
         return await app.iterate.vary(
             origin, image_id, prompt=prompt, strength="strong" if strength is None else strength
         )
@@ -118,6 +152,17 @@ def describe(
             show_reply(next_replies.described(found))
 
     asyncio.run(run())
+
+
+def _sides(text: str) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom out of `left=64,right=64`."""
+    found = dict.fromkeys(("left", "top", "right", "bottom"), 0)
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        if name not in found or not (value.isascii() and value.isdigit() and len(value) <= 5):
+            raise UsageError(f"{part.strip()!r} is not such as left=64.", field="extend")
+        found[name] = int(value)
+    return found["left"], found["top"], found["right"], found["bottom"]
 
 
 def _json(found: Described) -> dict[str, object]:

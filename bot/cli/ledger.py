@@ -88,7 +88,7 @@ def audit(
     """Compute the whole ledger again, and compare it with every checkpoint that is given."""
 
     async def run() -> None:
-        notes, unreadable = _notes(checkpoint or [])
+        notes, unreadable = notes_of(checkpoint or [])
         keys = trusted_keys(read_bounded(trust, 65_536).decode("utf-8", "replace")) if trust else []
         if trust and not keys:
             raise Exit(1, f"{trust} holds no verifier key.", error_code="verification")
@@ -116,6 +116,12 @@ def audit(
         else:
             for problem in report.problems:
                 console.print(f"✗ {problem.detail}", style="red", markup=False)
+            if {problem.kind for problem in report.problems} == {"restored"}:
+                console.print(
+                    "Not consistent: leaves that were published are lost, in a restore that the ledger "
+                    "declares. Nothing else is wrong.",
+                    style="yellow",
+                )
             if report.ok:
                 console.print(
                     f"✓ {report.size} leaves, {report.checkpoints} checkpoints: consistent", style="green"
@@ -126,7 +132,7 @@ def audit(
     asyncio.run(run())
 
 
-def _notes(files: list[Path]) -> tuple[list[str], int]:
+def notes_of(files: list[Path]) -> tuple[list[str], int]:
     """The checkpoints in the files, and how many lines are none."""
     notes: list[str] = []
     unreadable = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,28 +11,26 @@ from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
-from bot.backup import backup, erased_since, restore
+from bot.cli.backup import backup_command, restore_command
 from bot.cli.doctor import doctor
 from bot.cli.output import console, errors, print_json, show_fields
 from bot.compose import open_app
 from bot.composition.configured import catalog_of, licenses_of
+from bot.composition.image_servers import answer_of
 from bot.conversation import Field
 from bot.database import open_database
-from bot.errors import ConfigurationError
+from bot.error_words import sentence
 from bot.gates import Gate
 from bot.platforms.terminal import TerminalPlatform
+from bot.restore_mark import refuse_half_restored
 from bot.schema import migrate, revision_of
 from bot.serve import NO_TOKENS, serve
 from bot.settings import Settings, load_settings
+from generation.card import ModelCard
+from generation.errors import GenerationError
 
 models_app = typer.Typer(help="The catalog, with licenses.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-
-
-NO_LIST = (
-    "the list of erasures (erasures-*.jsonl) is in none of these folders: {places}. It says who was erased "
-    "after the backup and must not come back. Name its folder with --erasures, or add --erasures-lost"
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -96,7 +93,9 @@ def migrate_command() -> None:
     """Bring the database to this version's schema."""
 
     async def run() -> None:
-        engine = open_database(load_settings().database_url)
+        settings = load_settings()
+        refuse_half_restored(settings.keys_dir)
+        engine = open_database(settings.database_url)
         try:
             before = await revision_of(engine)
             await migrate(engine)
@@ -104,66 +103,6 @@ def migrate_command() -> None:
         finally:
             await engine.dispose()
         console.print(f"Schema: {after}" + ("" if before == after else f" (was {before or 'empty'})"))
-
-    asyncio.run(run())
-
-
-def backup_command(folder: Annotated[Path, typer.Argument(help="A new folder.")]) -> None:
-    """Copy database, pictures and keys, consistently, while Verso runs."""
-
-    async def run() -> None:
-        settings = load_settings()
-        async with open_app(settings) as app:
-            counts = await backup(
-                app.database,
-                blobs=settings.blobs_dir,
-                keys=settings.keys_dir,
-                folder=folder,
-                keep_days=settings.retention.backup_days,
-            )
-        console.print(
-            f"Backup in {folder}: {counts['rows']} rows, {counts['blobs']} pictures, the keys. "
-            f"It expires in {settings.retention.backup_days} days.",
-            markup=False,
-        )
-        console.print(
-            "It holds the keys that open all personal data: keep it as safe as the server.", style="yellow"
-        )
-
-    asyncio.run(run())
-
-
-def restore_command(
-    folder: Annotated[Path, typer.Argument(help="A folder that 'verso backup' made.")],
-    erasures: Annotated[
-        Path | None, typer.Option(help="Folder with the list of erasures, where it lies elsewhere.")
-    ] = None,
-    erasures_lost: Annotated[
-        bool, typer.Option(help="The list is lost: bring back even people who were erased since.")
-    ] = False,
-) -> None:
-    """Bring a backup back, into an empty database and data folder; who was erased since stays erased."""
-
-    async def run() -> None:
-        settings = load_settings()
-        places = [*settings.erasure_folders, folder.absolute().parent, *([erasures] if erasures else [])]
-        erased = erased_since(folder, places)
-        if erased is None and not erasures_lost:
-            raise ConfigurationError(NO_LIST.format(places=", ".join(dict.fromkeys(map(str, places)))))
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        engine = open_database(settings.database_url)
-        try:
-            counts = await restore(
-                engine, blobs=settings.blobs_dir, keys=settings.keys_dir, folder=folder, erased=erased
-            )
-        finally:
-            await engine.dispose()
-        console.print(
-            f"Restored: {counts['rows']} rows, {counts['blobs']} pictures, the keys. "
-            f"Erased again: {counts['erased again']}."
-        )
-        if erased is None:
-            console.print("Repeat the erasures that came after the backup.", style="yellow")
 
     asyncio.run(run())
 
@@ -204,6 +143,21 @@ def list_models(as_json: AsJson = False) -> None:
     console.print(table)
 
 
+def _origin(card: ModelCard) -> list[Field]:
+    """The weights, or the server that draws in their place and what it says now."""
+    if card.server is None:
+        return [Field(label="Weights", value=f"sha256 {card.weights_sha256}")]
+    try:
+        said = asyncio.run(answer_of(card))
+    except GenerationError as error:
+        said = sentence(error)
+    return [
+        Field(label="Weights", value="on the image server, not known here; its pictures cannot be replayed"),
+        Field(label="Server", value=f"{card.server.base_url}, model {card.server.model}"),
+        Field(label="It", value=said),
+    ]
+
+
 @models_app.command("show")
 def show_model(
     model_id: Annotated[str | None, typer.Argument(help="Default: the embedded model.")] = None,
@@ -218,7 +172,7 @@ def show_model(
             Field(label="Id", value=f"{card.id}, revision {card.revision}"),
             Field(label="Family", value=card.family),
             Field(label="About", value=card.description),
-            Field(label="Weights", value=f"sha256 {card.weights_sha256}"),
+            *_origin(card),
             Field(label="Sizes", value=", ".join(f"{a}: {w} x {h}" for a, (w, h) in card.aspects.items())),
             Field(label="License", value=license_.name, url=license_.url),
             Field(label="Notice", value=license_.notice or "none required"),

@@ -113,6 +113,8 @@ class JobProgress:
         """Show the newest state."""
         place = f"place {progress.place}" if progress.place else "drawing"
         wait = f"about {duration(progress.eta_s)} left" if progress.eta_s else ""
+        if progress.elsewhere_s is not None:
+            place, wait = "waiting for the image server", f"{duration(progress.elsewhere_s)} so far"
         self._bar.update(self._task, description=place, completed=progress.fraction, wait=wait)
 
     def done(self) -> None:

@@ -12,6 +12,7 @@ from rich.table import Table
 from bot.cli.operate import AsJson, models_app
 from bot.cli.output import console, errors, print_json
 from bot.composition.configured import catalog_of, knees_file
+from bot.errors import UsageError
 from bot.settings import load_settings
 
 
@@ -38,6 +39,10 @@ def profile(
 
     settings = load_settings()
     card = catalog_of(settings).get(model)
+    if card.server is not None:
+        raise UsageError(
+            "An image server draws for this model: there is nothing to measure here.", field="model"
+        )
     for one in aspect or ():
         if one not in card.aspects:
             raise typer.BadParameter(f"the model draws these aspects: {', '.join(card.aspects)}")

@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from bot.cli.imagine import terminal_origin
 from bot.cli.output import console, print_json, show_fields
 from bot.cli.people import AsJson, subject_named
 from bot.compose import open_app
 from bot.composition.app import App
 from bot.conversation import Field
 from bot.settings import load_settings
+from bot.usecases.request import subject_of
 from bot.words import plural, when
 from generation.pausing import EVERYWHERE, PauseMode
 
@@ -111,11 +113,14 @@ def resume(workspace: Workspace = EVERYWHERE) -> None:
 @queue_app.command(name="cancel")
 def cancel(
     user: Annotated[str, typer.Argument(help="A terminal user name, or PLATFORM:WORKSPACE:USER.")],
+    reason: Annotated[str, typer.Option("--reason", help="Kept with the entry.")] = "",
 ) -> None:
-    """Cancel all jobs of a user, waiting and running."""
+    """Cancel all jobs of a user, waiting and running; the ledger notes who did it, and why."""
 
     async def body(app: App) -> None:
-        count = (await app.queue.cancel_user(await subject_named(app, user))).jobs
+        subject = await subject_named(app, user)
+        actor = await subject_of(app.vault, terminal_origin(None))
+        count = (await app.people.cancel_all(subject, actor=actor, reason=reason)).jobs
         console.print(f"Cancelled: {count} {plural('request', count)}.")
 
     _run(body)

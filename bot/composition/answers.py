@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from attribution.evidence import EvidenceRoom
 from attribution.lookup import Lookup
+from attribution.lookup_times import LookupTimes
+from attribution.made_from import MadeFrom
 from attribution.mark_reader import MarkReader
 from bot.account_copy import names_of
 from bot.composition.guard import Guard
@@ -70,10 +72,9 @@ def open_answers(
         vault=vault,
         releases=releases,
         get_blob=blobs.get,
-        source_picture=shown.source,
-        reference_picture=shown.reference,
+        made_from=MadeFrom(releases, source=shown.source, parent=shown.parent, reference=shown.reference),
     )
-    limit = LookupLimit(settings.lookup.per_hour)
+    limit = LookupLimit(LookupTimes(database), vault=vault, per_hour=settings.lookup.per_hour)
     return Answers(
         lookup=lookup,
         credits=credits_,

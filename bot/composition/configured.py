@@ -14,7 +14,8 @@ from attribution.timestamp import TimestampAuthority
 from bot.errors import ConfigurationError
 from bot.plans import Plan, Plans
 from bot.platforms.base import Platform
-from bot.settings import Settings
+from bot.restore_mark import refuse_half_restored
+from bot.settings import Settings, secret_of
 from bot.usecases.publish import Publisher
 from generation.catalog import Catalog
 from generation.engine import Engine
@@ -97,8 +98,9 @@ def open_keys(settings: Settings) -> KeyRing:
     """The keys that the settings name.
 
     Raises:
-        KeyFileError, VaultError: with what to do.
+        KeyFileError, VaultError, ConfigurationError: with what to do.
     """
+    refuse_half_restored(settings.keys_dir)
     return KeyRing.open(
         settings.keys_dir,
         organisation=settings.organisation,
@@ -123,5 +125,5 @@ def engine_of(settings: Settings, catalog: Catalog, encoder: SentenceEncoder) ->
         device=settings.engine.device or best_device(),
         threads=settings.engine.threads or None,
         knees=load_knees(knees_file(settings)),
-        services={"embed": encoder.embed},
+        services={"embed": encoder.embed, "secret": secret_of},
     )

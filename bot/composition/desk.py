@@ -92,7 +92,7 @@ def open_desk(
         log=PolicyLog(database),
         ledger=ledger,
     )
-    people = People(vault=vault, strikes=strikes, queue=studio.queue)
+    people = People(vault=vault, ledger=ledger, strikes=strikes, queue=studio.queue)
     moderators = Moderators(
         reviews=review_room,
         dry_run=DryRun(moderator),

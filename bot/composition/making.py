@@ -18,9 +18,11 @@ from bot.replies import Replies
 from bot.settings import Settings
 from bot.usecases.blend import Blend
 from bot.usecases.deliver import Courier
+from bot.usecases.extend import Extend
 from bot.usecases.finish import Finisher
 from bot.usecases.image_check import ImageCheck
 from bot.usecases.imagine import Imagine
+from bot.usecases.inpaint import Inpaint
 from bot.usecases.iterate import Iterate
 from bot.usecases.ranking import Ranking
 from bot.usecases.sources import Sources
@@ -123,6 +125,7 @@ def open_making(
     )
     next_steps = open_next_steps(
         iterate,
+        extend=Extend(imagine=imagine, catalog=catalog, queue=queue, sources=sources, clicks=iterate.clicks),
         moderator=guard.moderator,
         uploads=Uploads(
             moderator=guard.moderator,
@@ -131,6 +134,7 @@ def open_making(
             vault=vault,
             close_off=guard.quarantine.words,
         ),
+        inpaint=functools.partial(Inpaint, imagine=imagine, catalog=catalog, queue=queue, sources=sources),
         blend=functools.partial(Blend, imagine=imagine, catalog=catalog, sources=sources, vault=vault),
         training=studio.training,
         courier=courier,

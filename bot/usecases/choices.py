@@ -32,7 +32,10 @@ async def record_chosen(ledger: Ledger, job: Job) -> None:
             subject=job.user_id,
             entry_id=event_id(f"{job.id}/{image_id}", "chosen"),
             public={"job_id": job.id, "image_id": image_id, "step": request.step},
-            private=private | ({"upscale": str(request.upscale)} if request.upscale else {}),
+            private=private
+            | ({"upscale": str(request.upscale)} if request.upscale else {})
+            | ({"extend": ",".join(map(str, request.extend))} if request.extend else {})
+            | ({"mask": request.mask_blob} if request.mask_blob else {}),
         )
 
 
@@ -67,5 +70,9 @@ async def record_screened(
         kind,
         subject=subject,
         public={"job_id": job_id, "decision": decision, "policy": verdict.policy_version, **found},
-        private={"prompt": command.prompt, "negative_prompt": command.negative_prompt},
+        private={
+            "prompt": command.prompt,
+            "negative_prompt": command.negative_prompt,
+            **({"chosen": command.chosen} if command.chosen else {}),
+        },
     )

@@ -159,7 +159,8 @@ class Courier:
         if job is None:
             return Settled(images=(), verdicts=(), post=None)
         images, verdicts = await self._finisher.of_job(job)
-        post, waiting = stored[0] if stored else None, await self._finisher.waiting(job)
+        waiting = await self._finisher.waiting(job) if verdicts else ()
+        post = stored[0] if stored else None
         return Settled(images=images, verdicts=verdicts, post=post, reviews=waiting)
 
     async def _follow(self, platform: Platform, post: str, job_id: str) -> None:
@@ -242,8 +243,7 @@ class Courier:
         for image in images:
             await self._releases.set_posted(image.release.image_id, post)
         await self._posts.put(job.id, subject=job.user_id, post=post, state="filled")
-        shown, _ = await self._finisher.of_job(job)
-        if len(shown) < len(images):  # taken down while it was on its way
+        if await self._finisher.standing(job) < len(images):  # taken down while it was on its way
             await self.remove(job)
 
     async def _post_approved(self, platform: Platform, origin: Origin, job: Job) -> None:
@@ -281,15 +281,15 @@ class Courier:
             job = await self._queue.get(job_id)
             if job is None or job.status.final:
                 return
-            place = await self._queue.place(job_id)
-            latest = self._progress.latest(job_id)
+            place, latest = await self._queue.place(job_id), self._progress.news(job_id)
             progress = Progress(
                 job_id=job_id,
                 place=place.place,
                 eta_s=place.eta_s,
-                fraction=latest.step / latest.steps if latest and latest.steps else 0.0,
-                preview=latest.preview_png if latest else None,
-                text=self._replies.progress(place.place, place.eta_s, paused=place.paused),
+                fraction=latest.fraction,
+                preview=latest.preview_png,
+                elsewhere_s=latest.waiting_s,
+                text=self._replies.progress(place, elsewhere_s=latest.waiting_s),
             )
             if progress != shown:
                 try:

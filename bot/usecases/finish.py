@@ -112,6 +112,11 @@ class Finisher:
                 verdicts.append(verdict)
         return tuple(images), tuple(verdicts)
 
+    async def standing(self, job: Job) -> int:
+        """How many of a job's pictures are released, and not taken down."""
+        found = [await self._releases.find(job.id, stored.index) for stored in await self._shown(job)]
+        return len([release for release in found if release is not None])
+
     async def approved(self, job: Job, origin: Origin) -> tuple[DrawnImage, ...]:
         """Those of a job's pictures that the check held and a moderator let pass, released by now."""
         reviews = {stored.index: await self._check.review(job, stored) for stored in await self._shown(job)}
@@ -160,7 +165,7 @@ class Finisher:
         png, pixels = await asyncio.to_thread(
             marked_copy, drawn, self._marks, mark_id, limit=origin.upload_limit - SIGNATURE_ROOM
         )
-        signed = await asyncio.to_thread(
+        stamped = asyncio.to_thread(
             self.stamper.stamp,
             job,
             stored,
@@ -169,6 +174,9 @@ class Finisher:
             image_id=image_id,
             accepted_leaf=accepted_leaf,
             sources=await self._sources.signed(job.request),
+        )
+        signed, hash_, points = await asyncio.gather(
+            stamped, asyncio.to_thread(pdq, pixels), asyncio.to_thread(KeyPoints.of, pixels)
         )
         blob = await self._blobs.put(await self._vault.seal(job.user_id, signed.data))
         release = await self._releases.release(
@@ -181,9 +189,9 @@ class Finisher:
                 sha256=hashlib.sha256(signed.data).hexdigest(),
                 pixels_sha256=stored.pixels_sha256,
                 posted_pixels_sha256=hashlib.sha256(pixels.tobytes()).hexdigest(),
-                pdq=await asyncio.to_thread(pdq, pixels),
+                pdq=hash_,
                 mark_id=mark_id,
-                keypoints=(await asyncio.to_thread(KeyPoints.of, pixels)).to_bytes(),
+                keypoints=points.to_bytes(),
                 width=pixels.shape[1],
                 height=pixels.shape[0],
                 model_id=model.id,
@@ -204,6 +212,8 @@ class Finisher:
                 },
                 moderation=await self._moderation(job, stored, nearest),
                 sidecar=signed.sidecar,
+                source_sha256=await self._sources.digest(job, job.request.source_blob),
+                mask_sha256=await self._sources.digest(job, job.request.mask_blob),
             )
         )
         if release.blob != blob:  # a rival was faster: its file is the one that the record knows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -13,6 +12,7 @@ from attribution.releases import Releases
 from attribution.vault import Vault
 from bot.conversation import ImagineCommand, Origin
 from bot.errors import NotFoundError, UsageError
+from bot.usecases.clicks import Clicks
 from bot.usecases.imagine import Imagine
 from bot.usecases.outcomes import Accepted, Blocked, Held, ImagineOutcome, TermsRequired
 from bot.usecases.request import MAX_SEED, subject_of
@@ -24,9 +24,6 @@ from generation.queue import JobQueue
 
 WEAK, STRONG = 0.35, 0.65
 """How much a variation redraws, where the model's card does not say: its `vary_weak`, `vary_strong`."""
-
-_DOUBLE_CLICK_S = 3.0
-_CLICKS = 2000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +62,7 @@ class Iterate:
     ) -> None:
         self._imagine, self._catalog, self._queue = imagine, catalog, queue
         self._releases, self._vault, self._sources = releases, vault, sources
-        self._clicks = _Clicks(monotonic)
+        self.clicks = Clicks(monotonic)
 
     async def vary(
         self, origin: Origin, image_id: str, *, prompt: str | None = None, strength: float | str = "strong"
@@ -87,7 +84,7 @@ class Iterate:
         source = await self._sources.picture(origin, image_id)
         card = self._catalog.get(source.job.request.model_id)
         share = strength_of(card, strength)
-        once = self._clicks.once(origin, f"vary {strength} {prompt}", image_id)
+        once = self.clicks.once(origin, f"vary {strength} {prompt}", image_id)
         command = self._again(once, source.job.request, prompt=prompt, count=1)
         command = replace(command, step="vary", source_images=(image_id,), strength=share)
         return await self._start(command, source, draw_from=share < 1)
@@ -110,7 +107,7 @@ class Iterate:
                 f"{MAX_UPSCALED} pixels on an edge.",
                 field="factor",
             )
-        once = self._clicks.once(origin, f"upscale {factor}", image_id)
+        once = self.clicks.once(origin, f"upscale {factor}", image_id)
         command = replace(
             self._again(once, source.job.request, prompt=None, count=1),
             step="upscale",
@@ -128,7 +125,7 @@ class Iterate:
             NotFoundError, NotYourPictureError: as `Sources.first_of`.
         """
         job, image_id = await self._sources.first_of(origin, job_id)
-        once = self._clicks.once(origin, "reroll", job_id)
+        once = self.clicks.once(origin, "reroll", job_id)
         command = self._again(once, job.request, prompt=None, count=job.request.count)
         return await self._imagine(
             replace(command, step="reroll", source_images=(image_id,) if image_id else ())
@@ -221,21 +218,29 @@ class Iterate:
 
 
 async def started_from(
-    imagine: Imagine, sources: Sources, command: ImagineCommand, *, subject: str, png: bytes
+    imagine: Imagine,
+    sources: Sources,
+    command: ImagineCommand,
+    *,
+    subject: str,
+    png: bytes,
+    mask: bytes | None = None,
 ) -> ImagineOutcome:
-    """Ask for a picture that starts from another; the stored source goes where no job will start from it."""
+    """Ask for a picture that starts from another; what is stored of that goes where no job will use it."""
     blob = await sources.keep(subject, png)
+    mask_blob = None if mask is None else await sources.keep(subject, mask)
     kept = False
     try:
-        outcome = await imagine(replace(command, source_blob=blob))
+        outcome = await imagine(replace(command, source_blob=blob, mask_blob=mask_blob))
         # What waits for terms, a moderator or an appeal may still become a job.
         waits = isinstance(outcome, TermsRequired | Held) or (
             isinstance(outcome, Blocked) and outcome.appealable
         )
         kept = waits or (isinstance(outcome, Accepted) and outcome.job.request.source_blob == blob)
     finally:
-        if not kept:
-            await sources.drop(blob)
+        for stored in () if kept else (blob, mask_blob):
+            if stored is not None:
+                await sources.drop(stored)
     return outcome
 
 
@@ -260,24 +265,3 @@ def aspect_of(card: ModelCard, width: int, height: int) -> str:
     return min(
         card.aspects, key=lambda name: (abs(card.aspects[name][0] / card.aspects[name][1] - shape), name)
     )
-
-
-class _Clicks:
-    """Makes one event of a double click: the platform gives each of the two an id of its own."""
-
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._last: OrderedDict[tuple[str, str, str, str], tuple[float, str]] = OrderedDict()
-
-    def once(self, origin: Origin, what: str, target: str) -> Origin:
-        """The origin, with the id of the first click where this is the second within three seconds."""
-        key = (origin.workspace_id, origin.user_id, what, target)
-        now = self._monotonic()
-        at, event_id = self._last.get(key, (float("-inf"), ""))
-        if now - at < _DOUBLE_CLICK_S:
-            return replace(origin, event_id=event_id)
-        self._last[key] = (now, origin.event_id)
-        self._last.move_to_end(key)
-        while len(self._last) > _CLICKS:
-            self._last.popitem(last=False)
-        return origin

@@ -43,9 +43,9 @@ class WhoMade:
         self._lookup, self._releases, self._vault = lookup, releases, vault
         self._ledger, self._limit = ledger, limit
 
-    def spent(self, origin: Origin) -> LookupsSpent | None:
+    async def spent(self, origin: Origin) -> LookupsSpent | None:
         """Count a look-up in a chat; the reason if it is one too many."""
-        return self._limit.take(origin)
+        return await self._limit.take(origin)
 
     async def find(self, data: bytes, *, origin: Origin) -> Found:
         """All matches of a found file.

@@ -9,7 +9,6 @@ import numpy.typing as npt
 from PIL import Image
 
 from attribution.marks import MarkKeys, embed
-from generation.pictures import to_png
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -45,10 +44,28 @@ def marked_copy(pixels: Pixels, marks: MarkKeys, mark_id: str, *, limit: int) ->
         raise LookupError(mark_id)
     while True:
         marked = embed(pixels, signs)
-        png = to_png(marked)
+        png = _posted_png(marked)
         if len(png) <= limit or max(pixels.shape[:2]) <= _SMALLEST:
             return png, marked
         pixels = _smaller(pixels)
+
+
+def _posted_png(pixels: Pixels) -> bytes:
+    """Encode (H, W, 3) 8-bit sRGB in half the time that Pillow takes, which tries every filter on each row.
+
+    A mark is a soft noise all over: the mean of the neighbors foretells it best, and of what is left zlib
+    need look for runs alone.
+    """
+    import cv2  # noqa: PLC0415 - as in `attribution.marks`
+
+    settings = (
+        (cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG),
+        (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    )
+    encoded, png = cv2.imencode(".png", pixels[..., ::-1], [value for pair in settings for value in pair])
+    if not encoded:
+        raise OSError("the posted copy cannot be encoded")
+    return png.tobytes()
 
 
 def _smaller(pixels: Pixels) -> Pixels:

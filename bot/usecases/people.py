@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from attribution.ledger import Ledger
+from attribution.record import EventKind
 from attribution.vault import Vault
 from bot.conversation import Origin
 from bot.errors import NotFoundError
 from bot.usecases.request import subject_of
 from bot.usecases.review import NotModerator
-from generation.queue import JobQueue
+from generation.queue import Cancelled, JobQueue
 from moderation.strikes import Standing, Strikes
 
 
@@ -36,8 +38,9 @@ class Stopped:
 class People:
     """Moderators' view of one member."""
 
-    def __init__(self, *, vault: Vault, strikes: Strikes, queue: JobQueue) -> None:
-        self._vault, self._strikes, self._queue = vault, strikes, queue
+    def __init__(self, *, vault: Vault, ledger: Ledger, strikes: Strikes, queue: JobQueue) -> None:
+        self._vault, self._ledger = vault, ledger
+        self._strikes, self._queue = strikes, queue
 
     async def standing(self, origin: Origin, user_id: str) -> Stands | NotModerator:
         """Live strikes and a running pause.
@@ -50,7 +53,7 @@ class People:
         subject = await self._subject(origin, user_id)
         return await self._stands(subject, origin.workspace_id, user_id)
 
-    async def pause(self, origin: Origin, user_id: str) -> Stands | NotModerator:
+    async def pause(self, origin: Origin, user_id: str, *, reason: str = "") -> Stands | NotModerator:
         """Let a member pause at once, for as long as their history calls for; what waits is cancelled.
 
         Raises:
@@ -61,7 +64,7 @@ class People:
         subject = await self._subject(origin, user_id)
         actor = await subject_of(self._vault, origin)
         await self._strikes.time_out(subject, origin.workspace_id, actor=actor)
-        await self._queue.cancel_user(subject)
+        await self.cancel_all(subject, actor=actor, reason=reason)
         return await self._stands(subject, origin.workspace_id, user_id)
 
     async def unpause(self, origin: Origin, user_id: str) -> Stands | NotModerator:
@@ -76,8 +79,10 @@ class People:
         changed = await self._strikes.lift(subject, origin.workspace_id)
         return await self._stands(subject, origin.workspace_id, user_id, changed=changed)
 
-    async def cancel(self, origin: Origin, user_id: str) -> Stopped | NotModerator:
+    async def cancel(self, origin: Origin, user_id: str, *, reason: str = "") -> Stopped | NotModerator:
         """Stop everything that a member has waiting or running here; their quota gets it back.
+
+        The ledger notes who did it, and why.
 
         Raises:
             NotFoundError: nobody of this id has been here.
@@ -86,10 +91,29 @@ class People:
             return NotModerator()
         subject = await self._subject(origin, user_id)
         identity = await self._vault.identity(subject)
-        stopped = await self._queue.cancel_user(subject)
+        actor = await subject_of(self._vault, origin)
+        stopped = await self.cancel_all(subject, actor=actor, reason=reason)
         return Stopped(
             name=identity.name or "a member", user_id=user_id, jobs=stopped.jobs, images=stopped.images
         )
+
+    async def cancel_all(self, subject: str, *, actor: str, reason: str = "") -> Cancelled:
+        """Stop all of a person's requests, and note it in the ledger if there were any.
+
+        Args:
+            subject: whose.
+            actor: pseudonym of who stops them.
+            reason: in the actor's words.
+        """
+        stopped = await self._queue.cancel_user(subject)
+        if stopped.jobs:
+            await self._ledger.append(
+                EventKind.JOBS_CANCELLED,
+                subject=subject,
+                public={"jobs": stopped.jobs, "images": stopped.images},
+                private={"actor": actor, "reason": reason},
+            )
+        return stopped
 
     async def _subject(self, origin: Origin, user_id: str) -> str:
         subject = await self._vault.find(origin.platform, origin.workspace_id, user_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from attribution.errors import ErasedError, EvidenceError, VaultError
 from attribution.standalone.verify import read_container
@@ -22,6 +22,14 @@ _KEYS = ("revision", "weights_sha256")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """The files that a job started from; None: it had none, or it is not at hand."""
+
+    source: bytes | None = field(default=None, repr=False)
+    mask: bytes | None = field(default=None, repr=False)  # white where to draw
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
     """What a bundle says about how its image was drawn."""
 
@@ -31,6 +39,7 @@ class Recorded:
     request: ImageRequest
     pixels_sha256: str  # hex, of the drawn RGB before any mark
     profile: Mapping[str, object]
+    given: Given = field(repr=False)  # of what the bundle itself holds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,12 +71,14 @@ def read_recorded(bundle: bytes, *, trust: str | None = None) -> Recorded:
     try:
         fields = json.loads(members["commitments.json"])["fields"]
         profile = json.loads(members["profile.json"])
+        if profile.get("replayable") is False:
+            raise EvidenceError("an image server drew it, another program: nothing here can draw it again")
         entry = json.loads(members["record.json"])["entry"]
         public, subject = entry["public"], entry["subject"]
         steps = json.loads(members["lineage.json"])["steps"]
         asked = _asked(steps, str(public["job_id"]))
-        source = str(asked.get("source", "")) or None
-        if profile.get("mask") or (profile.get("source") and source is None):
+        source, mask = (str(asked.get(name, "")) or None for name in ("source", "mask"))
+        if (profile.get("mask") and mask is None) or (profile.get("source") and source is None):
             raise EvidenceError("it was made from a picture or a mask that the record does not name")
         strength = profile.get("strength")
         request = ImageRequest(
@@ -82,7 +93,9 @@ def read_recorded(bundle: bytes, *, trust: str | None = None) -> Recorded:
             guidance_scale=float(profile["guidance_scale"]),
             strength=None if strength is None else float(strength),
             source_blob=source,
+            mask_blob=mask,
             upscale=int(asked.get("upscale", "0")),
+            extend=tuple(int(side) for side in asked.get("extend", "").split(",") if side),
         )
         return Recorded(
             image_id=str(public["image_id"]),
@@ -91,6 +104,7 @@ def read_recorded(bundle: bytes, *, trust: str | None = None) -> Recorded:
             request=request,
             pixels_sha256=str(fields["pixels_sha256"]),
             profile=profile,
+            given=Given(source=members.get("source.png"), mask=members.get("mask.png")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise EvidenceError(f"the bundle lacks what a replay needs ({error})") from error
@@ -118,31 +132,40 @@ def check_model(catalog: Catalog, recorded: Recorded) -> None:
         )
 
 
-async def source_of(recorded: Recorded, *, blobs: BlobStore, vault: Vault) -> bytes | None:
-    """The picture that the job started from, as it is kept here; None: it started from words alone.
+async def given_of(recorded: Recorded, *, blobs: BlobStore, vault: Vault) -> Given:
+    """The picture and the mask that the job started from: out of the bundle, else as they are kept here.
 
-    The record commits to the id of the stored file, which is its digest: it is that picture and no other.
+    The record commits to what is in the bundle, and to the id of the stored file, which is its digest: it is
+    these files and no others.
 
     Raises:
-        UsageError: it is kept no longer, or its owner was erased.
+        UsageError: one of them is kept no longer, or its owner was erased.
     """
-    if recorded.request.source_blob is None:
-        return None
-    try:
-        return await vault.unseal(recorded.subject, await blobs.get(recorded.request.source_blob))
-    except (BlobMissingError, VaultError, ErasedError):
-        raise UsageError(
-            "The image was made from another picture, which is not kept here any more.", field="replay"
-        ) from None
+
+    async def file(held: bytes | None, blob: str | None) -> bytes | None:
+        if held is not None or blob is None:
+            return held
+        try:
+            return await vault.unseal(recorded.subject, await blobs.get(blob))
+        except (BlobMissingError, VaultError, ErasedError):
+            raise UsageError(
+                "The image was made from another picture, which is not kept here any more.", field="replay"
+            ) from None
+
+    request = recorded.request
+    return Given(
+        source=await file(recorded.given.source, request.source_blob),
+        mask=await file(recorded.given.mask, request.mask_blob),
+    )
 
 
-async def redraw(engine: Engine, recorded: Recorded, *, source: bytes | None = None) -> Redrawn:
-    """Draw the whole job again and compare the image's pixels; `source`: what it started from.
+async def redraw(engine: Engine, recorded: Recorded, *, given: Given) -> Redrawn:
+    """Draw the whole job again and compare the image's pixels; `given`: what it started from.
 
     Raises:
         GenerationError: it cannot be drawn.
     """
-    images = await engine.generate(recorded.request, source=source)
+    images = await engine.generate(recorded.request, source=given.source, mask=given.mask)
     image = next(one for one in images if one.index == recorded.index)
     return Redrawn(
         image_id=recorded.image_id,

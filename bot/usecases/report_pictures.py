@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from attribution.errors import ErasedError, VaultError
+from attribution.release_facts import Release
 from attribution.vault import Vault
 from generation.blobs import BlobStore
 from generation.errors import BlobMissingError
@@ -26,19 +27,28 @@ class ReportPictures:
         self._queue, self._blobs, self._vault, self._withheld = queue, blobs, vault, withheld
 
     async def source(self, job_id: str, blob: str) -> bytes | None:
-        """The picture file that a job started from; None: it may not be shown, or is kept no longer.
+        """The file that a job started from, or its mask; None: it may not be shown, or is kept no longer.
 
         Args:
-            job_id: whose source it is.
+            job_id: whose picture it is.
             blob: the id of the sealed file that the ledger's entry of the job names.
         """
         job = await self._queue.get(job_id)
-        if job is None or job.request.source_blob != blob:
+        if job is None or blob not in {job.request.source_blob, job.request.mask_blob}:
             return None
         if await self._withheld.images(job.request.source_images) or await self._withheld.jobs([job_id]):
             return None
         try:
             return await self._vault.unseal(job.user_id, await self._blobs.get(blob))
+        except (BlobMissingError, VaultError, ErasedError):
+            return None
+
+    async def parent(self, release: Release) -> bytes | None:
+        """A posted file from which its own requester went on; None: as `source`."""
+        if await self._withheld.images([release.image_id]) or await self._withheld.jobs([release.job_id]):
+            return None
+        try:
+            return await self._vault.unseal(release.subject, await self._blobs.get(release.blob))
         except (BlobMissingError, VaultError, ErasedError):
             return None
 

@@ -79,7 +79,9 @@ def request_fields(request: ImageRequest) -> Mapping[str, str]:
         "guidance_scale": str(request.guidance_scale),
         "strength": "" if request.strength is None else str(request.strength),
         **({"upscale": str(request.upscale)} if request.upscale else {}),
+        **({"extend": ",".join(map(str, request.extend))} if request.extend else {}),
         **({"source": request.source_blob} if request.source_blob else {}),
+        **({"mask": request.mask_blob} if request.mask_blob else {}),
     }
 
 
@@ -106,7 +108,22 @@ def checked(command: ImagineCommand, catalog: Catalog) -> tuple[ImagineCommand, 
         known = ", ".join(model.aspects)
         raise UsageError(f"The model draws these aspects: {known}.", field="aspect")
     seed = command.seed if command.seed is not None else secrets.randbelow(MAX_SEED - 4)
-    return replace(command, prompt=prompt, negative_prompt=negative, seed=seed, model_id=model.id), model
+    chosen = _chosen(command) if command.chosen is None else command.chosen
+    command = replace(command, prompt=prompt, negative_prompt=negative, seed=seed, model_id=model.id)
+    return replace(command, chosen=chosen), model
+
+
+def _chosen(command: ImagineCommand) -> str:
+    """What a person set besides the words, before the rest is filled in; a further step has its own entry."""
+    if command.step:
+        return ""
+    given = {
+        "seed": "" if command.seed is None else command.seed,
+        "count": "" if command.count == 1 else command.count,
+        "aspect": "" if command.aspect == "1:1" else command.aspect,
+        "model": command.model_id or "",
+    }
+    return ", ".join(f"{name} {value}" for name, value in given.items() if value != "")
 
 
 def image_request(command: ImagineCommand, model: ModelCard) -> ImageRequest:
@@ -124,7 +141,9 @@ def image_request(command: ImagineCommand, model: ModelCard) -> ImageRequest:
         guidance_scale=1.0 if command.upscale else model.default_guidance,
         strength=command.strength,
         source_blob=command.source_blob,
+        mask_blob=command.mask_blob,
         upscale=command.upscale,
+        extend=command.extend,
         step=command.step,
         source_images=command.source_images,
     )

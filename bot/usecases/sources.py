@@ -6,6 +6,7 @@ both.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -114,6 +115,16 @@ class Sources:
     async def keep(self, subject: str, png: bytes) -> str:
         """Store a source for a worker, sealed under its asker's key; the id of the blob."""
         return await self._blobs.put(await self._vault.seal(subject, png))
+
+    async def digest(self, job: Job, blob: str | None) -> str:
+        """SHA-256 (hex) of a job's sealed source or mask, opened; empty: there is none, or it is gone."""
+        if blob is None:
+            return ""
+        try:
+            data = await self._vault.unseal(job.user_id, await self._blobs.get(blob))
+        except BlobMissingError:
+            return ""
+        return hashlib.sha256(data).hexdigest()
 
     async def drop(self, blob: str) -> None:
         """Forget a source that no job starts from."""

@@ -10,6 +10,7 @@ from generation.families.base import Family, InFlight, Service
 
 FAMILIES: Mapping[str, str] = {
     "flux": "generation.families.flux:FluxFamily",
+    "openai_images": "generation.families.openai_images:OpenAIImagesFamily",
     "pipeline": "generation.families.pipeline:PipelineFamily",
     "qwen_image": "generation.families.qwen_image:QwenImageFamily",
     "stable_diffusion": "generation.families.stable_diffusion:StableDiffusionFamily",
@@ -26,7 +27,10 @@ ABILITIES: Mapping[str, frozenset[str]] = {
 }
 """What the models of a family can do besides text-to-image; a card may name fewer."""
 
-TAKE_LORAS = frozenset(FAMILIES) - {"sticker"}
+SERVED = frozenset({"openai_images"})
+"""Families whose pictures an image server draws: their cards name a server in place of a folder."""
+
+TAKE_LORAS = frozenset(FAMILIES) - {"sticker"} - SERVED
 """Families whose cards may name LoRAs."""
 
 TOOLS: Mapping[str, str] = {"upscale": "generation.upscaling:UpscaleFamily"}

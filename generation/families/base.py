@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,34 @@ class InFlight(Protocol):
     @property
     def steps(self) -> int:
         """Denoising steps in all; 0 is allowed for a picture that needs none. Done when `step >= steps`."""
+
+
+@runtime_checkable
+class Awaited(Protocol):
+    """A picture in flight whose next step is done elsewhere: the engine does not wait for it.
+
+    Its family calls the service `wake` when it is ready, from any thread.
+    """
+
+    @property
+    def ready(self) -> bool:
+        """Whether `denoise` would return at once, or fail."""
+
+    def abandon(self) -> None:
+        """Nobody wants it any more; does not wait."""
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A loaded model with something that outlives it, such as a thread."""
+
+    def close(self) -> None:
+        """Let go of it; does not wait."""
+
+
+def is_ready(row: InFlight) -> bool:
+    """Whether a picture can take its next step now."""
+    return not isinstance(row, Awaited) or row.ready
 
 
 Row = TypeVar("Row", bound=InFlight)

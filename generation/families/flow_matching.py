@@ -189,6 +189,9 @@ class LoadedFlowModel(ABC):
     @torch.inference_mode()
     def denoise(self, rows: Sequence[FlowRow], *, pad_to: int | None = None) -> None:
         """See `LoadedModel.denoise`."""
+        if pad_to is not None:
+            for row in rows:  # an img2img's strides would choose the arithmetic of a forward of one row
+                row.latents = row.latents.contiguous()
         filled = [*rows, *[rows[0]] * max(0, (pad_to or 0) - len(rows))]
         for row, direction in zip(rows, self.predict(filled), strict=False):
             row.foreseen = row.latents - row.levels[row.step] * direction

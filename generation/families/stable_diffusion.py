@@ -144,10 +144,9 @@ class LoadedStableDiffusion:
         samples = [model_input(row, time, width) for row, time in zip(rows, times, strict=False)]
         scales = [row.guidance_embedding for row in filled if row.guidance_embedding is not None]
         sample = torch.cat(samples + samples[:1] * (len(filled) - len(rows)))
-        if len(filled) > 1:
-            sample = (
-                sample.contiguous()
-            )  # else the strides of a neighbor's latents could choose the arithmetic
+        if pad_to is not None or len(filled) > 1:
+            # Else the strides of an img2img's latents would choose the arithmetic, its own or a neighbor's.
+            sample = sample.contiguous()
         self._row_layers.fill(pad_to is not None)  # alone, the bits are those of the plain pipeline
         predicted: torch.Tensor = self.components.unet(
             sample,

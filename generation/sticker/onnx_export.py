@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 from generation.sticker.network import Network
+from generation.sticker.onnx_layers import rewrite
 
 GRAPHS = Path(__file__).parent / "graphs"
 PARTS: Mapping[str, str] = {
@@ -66,6 +67,10 @@ def export_graphs(model: Path, out: Path = GRAPHS) -> int:
     times, ids = torch.tensor([100, 200]), torch.zeros(2, 32, dtype=torch.long)
     pixels = torch.randn(2, 3, 128, 160)
     parts = network.parts
+    for part in (parts["unet"], parts["vae"]):
+        rewrite(part)
+    for part in parts.values():
+        _tell_apart(part)
     plans: Mapping[str, tuple[_Part, Sequence[torch.Tensor], Sequence[str]]] = {
         "unet": (_Part(parts["unet"], ""), (latents, times, words), ("latents", "timesteps", "words")),
         "vae_encoder": (_Part(parts["vae"], "encode"), (pixels,), ("pixels",)),
@@ -79,6 +84,13 @@ def export_graphs(model: Path, out: Path = GRAPHS) -> int:
         (out / f"{name}.onnx").write_bytes(data)
         total += len(data)
     return total
+
+
+def _tell_apart(part: torch.nn.Module) -> None:
+    """Fill the parameters with noise: the exporter takes parameters of equal values for one."""
+    with torch.no_grad():
+        for parameter in part.parameters():
+            parameter.normal_()
 
 
 def _graph(part: _Part, inputs: Sequence[torch.Tensor], names: Sequence[str], *, architecture: str) -> bytes:

@@ -6,6 +6,7 @@ float32 the outputs stay within 1e-5 of torch's, and one thread gives the bits o
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ _WEIGHTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "text_encoder": ("model.safetensors", ("",)),
 }
 """Graph -> file of its weights, and how the names of those that it uses begin."""
+
+_NOT_FASTER = ["SkipLayerNormFusion", "BiasGeluFusion"]
+"""Optimizations of ONNX Runtime whose operators take longer here than those that they replace."""
 
 BACKENDS = ("auto", "onnx", "torch")
 
@@ -81,11 +85,13 @@ class OnnxNetwork(Network):
     def _load(self, folder: Path, *, hub: Any, words: Any) -> None:  # noqa: ANN401, ARG002 - as in `Network`
         import onnxruntime  # noqa: PLC0415 - loaded with the model, not with this module
 
-        self.backend = f"onnxruntime {onnxruntime.__version__}"
         self._sessions: dict[str, Any] = {}
         self._weights: list[Any] = []  # the sessions borrow their memory
         try:
             _check_architecture(folder)
+            # Other graphs of the same networks round otherwise: a replay needs these.
+            graphs = hashlib.sha256(b"".join((GRAPHS / f"{name}.onnx").read_bytes() for name in PARTS))
+            self.backend = f"onnxruntime {onnxruntime.__version__}, graphs {graphs.hexdigest()[:12]}"
             for name in PARTS:
                 self._sessions[name] = self._open(onnxruntime, folder, name)
         except Exception as error:  # on damaged files the libraries raise whatever they stumble over
@@ -106,7 +112,9 @@ class OnnxNetwork(Network):
         options.add_external_initializers(names, values)
         self._weights += values
         graph = (GRAPHS / f"{name}.onnx").read_bytes()
-        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return runtime.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"], disabled_optimizers=_NOT_FASTER
+        )
 
     @property
     def parts(self) -> dict[str, torch.nn.Module]:

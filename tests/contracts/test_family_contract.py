@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from generation.card import ModelCard
 from generation.catalog import Catalog
 from generation.families import FAMILIES, open_family
 from generation.families.base import Decoded, InFlight, LoadedModel, Pixels
-from generation.families.tiny import build_tiny_model, build_tiny_xl
+from generation.families.tiny import build_tiny_model, build_tiny_xl, tiny_card
 from generation.families.tiny_transformers import (
     build_tiny_flux,
     build_tiny_qwen,
     build_tiny_sd3,
     build_tiny_z,
 )
+from generation.image_server import ImageServer
 from generation.job import ImageRequest
 
 pytestmark = pytest.mark.filterwarnings(
@@ -36,22 +38,36 @@ def embed(texts: Sequence[str]) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
 
 
-CARDS: dict[str, Callable[[Path], ModelCard]] = {
-    "flux": lambda folder: build_tiny_flux(folder / "tiny"),
-    "pipeline": lambda folder: dataclasses.replace(build_tiny_model(folder / "tiny"), family="pipeline"),
-    "qwen_image": lambda folder: build_tiny_qwen(folder / "tiny"),
-    "stable_diffusion": lambda folder: build_tiny_model(folder / "tiny"),
-    "stable_diffusion_3": lambda folder: build_tiny_sd3(folder / "tiny"),
-    "stable_diffusion_xl": lambda folder: build_tiny_xl(folder / "tiny"),
-    "sticker": lambda _folder: Catalog.load(()).get(None),
-    "z_image": lambda folder: build_tiny_z(folder / "tiny"),
+def served_card(folder: Path, url: str) -> ModelCard:
+    fields = {"seed": "seed", "negative_prompt": "negative_prompt", "strength": "strength"}
+    return dataclasses.replace(
+        tiny_card(folder, family="openai_images", revision="1", weights_sha256=""),
+        server=ImageServer(base_url=url, model="flux", fields=fields),
+    )
+
+
+CARDS: dict[str, Callable[[Path, str], ModelCard]] = {
+    "flux": lambda folder, _url: build_tiny_flux(folder / "tiny"),
+    "openai_images": served_card,
+    "pipeline": lambda folder, _url: dataclasses.replace(
+        build_tiny_model(folder / "tiny"), family="pipeline"
+    ),
+    "qwen_image": lambda folder, _url: build_tiny_qwen(folder / "tiny"),
+    "stable_diffusion": lambda folder, _url: build_tiny_model(folder / "tiny"),
+    "stable_diffusion_3": lambda folder, _url: build_tiny_sd3(folder / "tiny"),
+    "stable_diffusion_xl": lambda folder, _url: build_tiny_xl(folder / "tiny"),
+    "sticker": lambda _folder, _url: Catalog.load(()).get(None),
+    "z_image": lambda folder, _url: build_tiny_z(folder / "tiny"),
 }
-"""How to get a model of each family. A family without a line here fails the suite."""
+"""(folder, address of an image server) -> a model of each family; without a line here it fails the suite."""
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
-def card(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ModelCard:
-    return CARDS[request.param](tmp_path_factory.mktemp(request.param))
+def card(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, image_servers: ModuleType
+) -> Iterator[ModelCard]:
+    with image_servers.running() as server:
+        yield CARDS[request.param](tmp_path_factory.mktemp(request.param), server.url)
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ async def test_terms_come_first_and_accepting_draws_the_parked_request(house) ->
     assert "apple" in card["Drawn from"]
     assert "receipt" in card["AI-generated"]
     assert [b.name for b in post.buttons] == [
-        *("upscale", "upscale4", "vary", "vary_weak", "reroll", "remix"),
+        *("upscale", "upscale4", "vary", "vary_weak", "zoom_out", "reroll", "remix"),
         *("whomade", "credits", "delete"),
     ]
 

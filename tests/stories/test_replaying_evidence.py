@@ -15,7 +15,7 @@ from attribution.errors import EvidenceError
 from attribution.standalone.verify import read_container
 from bot.conversation import UpscaleCommand, VaryCommand
 from bot.errors import UsageError
-from bot.usecases.redraw import check_model, differences, read_recorded, redraw, source_of
+from bot.usecases.redraw import Given, check_model, differences, given_of, read_recorded, redraw
 from generation.card import ModelCard
 from generation.catalog import Catalog
 
@@ -60,6 +60,7 @@ def test_a_bundle_is_replayed_and_its_posted_file_names_nobody(tmp_path: Path) -
     story = json.loads(members["lineage.json"])
     assert [one["by"] for one in story["authorship"]["contributions"]] == ["human", "machine", "machine"]
     assert WORDS in story["authorship"]["contributions"][0]["details"]
+    assert "chosen: seed 5" in story["authorship"]["contributions"][0]["details"]
 
     code, again = verso(data, "evidence", "--replay", str(file))
     assert (code, again["same"]) == (0, True)
@@ -98,20 +99,25 @@ async def test_what_was_made_from_a_picture_is_replayed_while_that_is_kept(house
     assert recorded.request.source_blob is not None
     assert recorded.request.upscale == (2 if step == "upscale" else 0)
     check_model(app.catalog, recorded)
-    source = await source_of(recorded, blobs=app.blobs, vault=app.vault)
+    given = await given_of(recorded, blobs=app.blobs, vault=app.vault)
     engine = app.engine()
     try:
-        result = await redraw(engine, recorded, source=source)
+        result = await redraw(engine, recorded, given=given)
     finally:
         await engine.close()
     assert result.same
     assert result.drawn_sha256 == made.pixels_sha256 != first.pixels_sha256
 
     await app.blobs.delete(recorded.request.source_blob)
+    assert await given_of(recorded, blobs=app.blobs, vault=app.vault) == given  # the bundle holds it
+    without = replace(recorded, given=Given())
     with pytest.raises(UsageError, match="not kept here"):
-        await source_of(recorded, blobs=app.blobs, vault=app.vault)
-    nothing = replace(recorded, request=replace(recorded.request, source_blob=None))
-    assert await source_of(nothing, blobs=app.blobs, vault=app.vault) is None
+        await given_of(without, blobs=app.blobs, vault=app.vault)
+    nothing = replace(without, request=replace(recorded.request, source_blob=None))
+    assert await given_of(nothing, blobs=app.blobs, vault=app.vault) == Given()
+    later = read_container(await app.evidence.collect(house.origin(), made.image_id))[0]
+    assert "source.png" not in later
+    assert "parent-1.png" in later
 
 
 def _with_other_weights(card: ModelCard) -> ModelCard:

@@ -37,7 +37,7 @@ async def test_the_source_is_shown_until_it_is_closed_off(house, draw_by_hand) -
     (second,) = await app.releases.of_job(second_id)
 
     alone, made = await _report(house, first.image_id), await _report(house, second.image_id)
-    assert (_images(alone), _images(made)) == (1, 2)
+    assert (_images(alone), _images(made)) == (1, 3)  # source and parent
     for font in (b"DejaVuSans", b"DroidSansFallback"):
         assert font in made
 
@@ -48,7 +48,7 @@ async def test_the_source_is_shown_until_it_is_closed_off(house, draw_by_hand) -
 async def test_references_come_from_the_shipped_pack(house) -> None:
     with References() as pack:
         one = pack.all[0]
-    shown = house.app.evidence._room._reference_picture
+    shown = house.app.evidence._room._made_from._reference
     data = await shown(one.source.locate(one.file))
     assert data is not None
     with Image.open(io.BytesIO(data)) as image:

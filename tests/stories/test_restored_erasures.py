@@ -13,11 +13,12 @@ from attribution.erasures import file_name, read
 from attribution.errors import ErasedError
 from attribution.record import EventKind
 from attribution.tables import subjects
-from bot.backup import backup, erased_since, restore
+from bot.backup import backup
 from bot.cli import run
 from bot.compose import open_app
 from bot.database import open_database
 from bot.errors import ConfigurationError
+from bot.restore import erased_since, restore
 from bot.settings import Settings, load_settings
 
 PROMPT = "a zebra made of xylophones"
@@ -60,9 +61,9 @@ async def test_who_was_erased_since_stays_erased(house, draw_by_hand, database_u
     assert erased is not None
     assert set(erased) == {people["ada"]}
     engine = open_database(database_url)
-    counts = await restore(engine, blobs=fresh.blobs_dir, keys=fresh.keys_dir, folder=folder, erased=erased)
+    restored = await restore(engine, blobs=fresh.blobs_dir, keys=fresh.keys_dir, folder=folder, erased=erased)
     await engine.dispose()
-    assert counts["erased again"] == 1
+    assert restored.erased_again == 1
     assert {path.name for path in fresh.blobs_dir.rglob("*") if path.is_file()} == left
     raw = _raw(fresh.data_dir)
     for word in (PROMPT.encode(), b"xylophones", secret.lookup.encode(), secret.wrapped_key, secret.identity):

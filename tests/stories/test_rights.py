@@ -8,10 +8,11 @@ import pytest
 
 from attribution.errors import ErasedError
 from attribution.verify import verify_bundle, verify_image
-from bot.backup import backup, restore
+from bot.backup import backup
 from bot.compose import open_app
 from bot.database import open_database
 from bot.errors import ConfigurationError
+from bot.restore import restore
 from bot.settings import Settings
 
 PROMPT = "a very particular teapot on the grass"

@@ -147,6 +147,11 @@ async def test_discord_hands_over_a_copy_and_moderators_look_at_people(app, simc
     )
     stopped = await mod.slash(channel, "moderation people cancel", member=ada, reason="a flood")
     assert "1 request; 3 pictures went back" in stopped.response.embeds[0].description
+    moderator = await app.vault.find("discord", origin.workspace_id, str(mod.id))
+    noted = [one.entry for one in await app.ledger.entries(subject) if one.entry.kind == "jobs_cancelled"]
+    told = [dict((await app.ledger.opening(entry.id)).fields) for entry in noted]
+    assert told == [{"actor": moderator, "reason": why} for why in ("too many", "a flood")]
+    assert dict(noted[-1].public) == {"jobs": 1, "images": 3}
     assert await app.queue.active(subject) == ()
     assert await app.queue.usage(since_ms=0, user_id=subject) == ()
     again = await mod.slash(channel, "moderation people cancel", member=ada)

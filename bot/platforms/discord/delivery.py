@@ -150,7 +150,10 @@ class Delivery:
         figures = [f"#{progress.place}" if progress.place > 0 else bar(progress.fraction)]
         if not progress.text and progress.eta_s is not None and 0 <= progress.eta_s < _MAX_WAIT_S:
             figures.append(f"<t:{round(self._now() + progress.eta_s)}:R>")  # each client words it itself
-        if not progress.text or progress.place <= 0:
+        told = (
+            progress.elsewhere_s is None or progress.fraction > 0
+        )  # an empty bar would say that nothing happens
+        if told and (not progress.text or progress.place <= 0):
             lines.append(" · ".join(figures))
         return "\n".join(lines).strip()
 

@@ -45,19 +45,25 @@ def add_picture_commands(
         picture="The id on its card",
         prompt="Other words",
         strength="How much to redraw: 0.05 hardly anything, 1 everything",
+        mask="A picture: redraw only where it is white",
     )
     async def vary(
         interaction: discord.Interaction,
         picture: Id,
         prompt: Words | None = None,
         strength: Strength | None = None,
+        mask: discord.Attachment | None = None,
     ) -> None:
-        async def build(origin: Origin) -> Command:
+        async def build(origin: Origin) -> Command | Reply:
+            white = None if mask is None else await downloads.picture(mask)
+            if isinstance(white, Reply):
+                return white
             return VaryCommand(
                 origin=origin,
                 image_id=picture.strip(),
                 prompt=prompt,
                 strength="strong" if strength is None else strength,
+                mask=white,
             )
 
         await answers.answer(interaction, build)

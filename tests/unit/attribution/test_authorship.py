@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from attribution.authorship import NO_LAW, Act, statement
+from attribution.authorship import NO_LAW, Act, details, statement
 from attribution.record import EventKind
 
 OWNER, STRANGER = "a" * 32, "b" * 32
@@ -54,6 +54,39 @@ def test_people_and_machines_are_told_apart_in_the_order_of_the_ledger() -> None
     assert words[4] == "candidate 2 of 4; image i1"
     assert words[5] == "step: vary; image i1"
     assert "mask sha256" in words[6]
+
+
+def test_words_that_a_step_takes_over_are_not_written_twice() -> None:
+    apple, pear = {"prompt": "an apple", "negative_prompt": "text"}, {"prompt": "a pear"}
+    told = statement(
+        [
+            an_act(
+                1, EventKind.PROMPT_SUBMITTED, public={"job_id": "j1"}, fields=apple | {"chosen": "seed 7"}
+            ),
+            an_act(2, EventKind.PROMPT_SUBMITTED, public={"job_id": "j2"}, fields=apple),
+            an_act(3, EventKind.CANDIDATE_CHOSEN, public={"job_id": "j2", "step": "upscale"}),
+            an_act(4, EventKind.JOB_ACCEPTED, public={"job_id": "j2", "step": "upscale"}),
+            an_act(5, EventKind.PROMPT_SUBMITTED, public={"job_id": "j3"}, fields=pear),
+            an_act(6, EventKind.JOB_ACCEPTED, public={"job_id": "j3", "step": "remix"}),
+            an_act(7, EventKind.PROMPT_SUBMITTED, public={"job_id": "j4"}, fields=apple),  # asked anew
+            an_act(8, EventKind.PROMPT_SUBMITTED, public={"job_id": "j3"}, subject=STRANGER),
+        ],
+        owner=OWNER,
+    )
+    human = {one.leaf_index: (one.act, one.details) for one in told.of("human")}
+    assert list(human) == [1, 3, 5, 7, 8]
+    assert human[1] == ("wrote a prompt", 'prompt: "an apple"; negative prompt: "text"; chosen: seed 7')
+    assert human[3][0] == "chose an image to enlarge"
+
+
+def test_pictures_and_places_are_told_in_words() -> None:
+    fields = {"source": "ab" * 32, "mask": "cd" * 32, "seed": "7"}
+    accepted = an_act(1, EventKind.JOB_ACCEPTED, fields=fields)
+    assert details(accepted) == "drew only where a mask says; seed: 7; started from a picture"
+    posted = {"reference": '{"channel": "12", "message": "34", "files": ["/a", "/b"], "astray": false}'}
+    assert details(an_act(2, EventKind.POSTED, fields=posted)) == "channel: 12; message: 34"
+    assert details(an_act(2, EventKind.POSTED, fields={"reference": "no json"})) == "no json"
+    assert details(an_act(2, EventKind.POSTED, fields={"reference": "[1]"})) == ""
 
 
 def test_what_the_house_and_moderators_do_is_nobodys_contribution() -> None:

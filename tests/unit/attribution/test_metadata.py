@@ -61,6 +61,12 @@ def test_the_fields_of_the_standards_are_there():
     assert found["xmp:CreateDate"] == "2026-09-21T14:13:20.123+00:00"
 
 
+def test_weights_that_nobody_here_knows_are_not_named():
+    written = write(PNG, dataclasses.replace(FACTS, weights_sha256=""))
+    assert read(written)["Iptc4xmpExt:AISystemVersionUsed"] == "r7"
+    assert "hash" not in Image.open(io.BytesIO(written)).text["parameters"]
+
+
 def test_pillow_reads_both_texts():
     text = Image.open(io.BytesIO(write(PNG, FACTS))).text
     assert text["parameters"] == (

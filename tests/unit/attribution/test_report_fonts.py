@@ -16,6 +16,7 @@ from attribution.report_layout import Styles
 
 RUSSIAN, HINDI = "Красное яблоко", "क्षत्रिय हिन्दी"
 ARABIC = "تفاحة حمراء على طبق أزرق"
+THAI, EMOJI = "แอปเปิ้ลสีแดงบนจานสีน้ำเงิน", "\U0001f34e\U0001f469\u200d\U0001f3a8"
 CHINESE, JAPANESE, KOREAN = "蓝色盘子上的红苹果", "青い皿の上の赤いりんご", "파란 접시 위의 빨간 사과"
 
 
@@ -35,6 +36,8 @@ def pdf_of(*texts: str) -> bytes:
         (CHINESE, b"DroidSansFallback"),
         (JAPANESE, b"DroidSansFallback"),
         (KOREAN, b"NanumSquareR"),
+        (THAI, b"NotoSansThai"),
+        (EMOJI, b"NotoEmoji"),
     ],
 )
 def test_each_script_is_drawn_by_an_embedded_part_of_a_font(text: str, font: bytes) -> None:
@@ -64,8 +67,10 @@ def test_letters_of_one_word_are_joined() -> None:
 
 
 def test_what_no_font_has_and_what_nobody_sees_is_a_code_point() -> None:
-    shown = report_fonts.printable("ok \u202e\U0001f34e\x00 \u200dx")
-    assert shown == "ok [U+202E][U+1F34E][U+0000] [U+200D]x"
+    shown = report_fonts.printable("ok \u202e\u1200\x00 \u200dx\ufe0f a\ufe0f\u200d")
+    assert shown == "ok [U+202E][U+1200][U+0000] [U+200D]x[U+FE0F] a[U+FE0F][U+200D]"
+    for emoji in (EMOJI, "\u2764\ufe0f", "1\ufe0f\u20e3", "\U0001f1e9\U0001f1ea"):
+        assert report_fonts.printable(emoji) == emoji
     joined = "می\u200cخواهم"
     assert report_fonts.printable(joined) == joined
 
@@ -98,12 +103,35 @@ def test_a_word_of_two_fonts_is_drawn_by_both() -> None:
 
 
 def test_a_long_prompt_breaks_over_pages() -> None:
-    for text in (ARABIC, HINDI, CHINESE):
+    for text in (ARABIC, HINDI, CHINESE, THAI):
         assert len(re.findall(rb"/Type /Page\b", pdf_of(f"{text} " * 400))) > 1
 
 
+def test_thai_without_spaces_breaks_between_letters_and_never_before_a_mark() -> None:
+    lines = report_fonts.spaced_lines(f"ab cd {THAI}{EMOJI}", 8, len)
+    assert "".join(lines).replace(" ", "") == f"abcd{THAI}{EMOJI}"
+    assert lines[0] == "ab cd แอ"  # a vowel that stands before its letter stays with it
+    assert all(len(line) <= 8 for line in lines)
+    assert all(re.match(r"[^\u0e30-\u0e3a\u0e45-\u0e4e]", line) for line in lines)
+    assert lines[-1].endswith(EMOJI[1:])
+    assert report_fonts.spaced_lines("one two three", 8, len) == ["one two", "three"]
+    assert report_fonts.spaced_lines("", 8, len) == [""]
+
+
+def test_a_mark_above_a_mark_is_set_higher_and_the_parts_of_an_emoji_are_one_sign() -> None:
+    from reportlab.pdfbase.ttfonts import shapeStr
+
+    report_fonts.use_fonts()
+    assert len(shapeStr("น้ำ", "NotoSansThai", 9.5)) >= len("น้ำ")  # the vowel is drawn as two signs
+    assert len(shapeStr(EMOJI[1:], "NotoEmoji", 9.5)) == 1
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.text(alphabet=st.sampled_from("ab 1(،.)\n<&اבक्ि蓝の가я\u200c\u0301\u064b🍎"), max_size=60))
+@given(
+    st.text(
+        alphabet=st.sampled_from("ab 1(،.)\n<&اבक्ि蓝の가яน้ำ\u200c\u0301\u064b🍎\u200d\ufe0f"), max_size=60
+    )
+)
 def test_no_text_stops_the_report(text: str) -> None:
     assert pdf_of(text or "-").startswith(b"%PDF")
 

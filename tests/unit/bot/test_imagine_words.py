@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.conversation import ImagineCommand, Origin
 from bot.errors import UsageError
-from bot.usecases.request import clean_prompt
+from bot.posts import command_from_bytes, command_to_bytes
+from bot.usecases.request import checked, clean_prompt
+from generation.catalog import Catalog
 
 
 def test_control_and_bidi_characters_go_and_words_stay() -> None:
@@ -36,3 +39,23 @@ def test_any_text_becomes_encodable_visible_text(text: str) -> None:
     cleaned.encode("utf-8")
     assert cleaned == clean_prompt(cleaned)
     assert not any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in cleaned)
+
+
+@pytest.mark.parametrize(
+    ("given_values", "chosen"),
+    [
+        ({}, ""),
+        ({"seed": 0, "count": 3}, "seed 0, count 3"),
+        ({"aspect": "3:2", "model_id": "sticker-v1"}, "aspect 3:2, model sticker-v1"),
+        ({"step": "vary", "seed": 9, "count": 2}, ""),  # the step's own entry says what was chosen
+    ],
+)
+def test_what_a_person_set_is_told_from_what_was_filled_in(given_values, chosen) -> None:
+    origin = Origin(platform="terminal", workspace_id="terminal", user_id="ada", event_id="e")
+    command = ImagineCommand(origin=origin, prompt="an apple", **given_values)
+    catalog = Catalog.load([])
+    once, _ = checked(command, catalog)
+    assert once.chosen == chosen
+    assert once.seed is not None
+    later, _ = checked(command_from_bytes(command_to_bytes(once)), catalog)  # after a moderator's decision
+    assert later.chosen == chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.cli.iterate import _sides
 from bot.conversation import BlendCommand, ImagineCommand, Origin, UpscaleCommand, VaryCommand
 from bot.errors import UsageError
 from bot.picture_buttons import picture_buttons
@@ -39,7 +40,7 @@ def test_four_pictures_have_numbered_rows_on_both_platforms() -> None:
     from bot.conversation import Reply
 
     blocks = [b for b in card(Reply(text="x", buttons=buttons)) if b["type"] == "actions"]
-    assert [len(block["elements"]) for block in blocks] == [4, 4, 4, 2]
+    assert [len(block["elements"]) for block in blocks] == [4, 4, 4, 4, 2]
     for block in blocks:
         for element in block["elements"]:
             name, target, _ = split_action(element["action_id"], element["value"])
@@ -49,7 +50,10 @@ def test_four_pictures_have_numbered_rows_on_both_platforms() -> None:
 def test_one_picture_offers_what_can_be_done_with_it() -> None:
     names = [b.name for b in picture_buttons(["a"], job_id="j", prompt="p", upscaled=False, large=True)]
     assert "upscale4" not in names
+    assert "zoom_out" in names
     assert picture_buttons(["a"], job_id="j", prompt="p", upscaled=True, large=True) == ()
+    wordy = picture_buttons(["a"], job_id="j", prompt="p", upscaled=False, large=True, extends=False)
+    assert "zoom_out" not in [button.name for button in wordy]  # the model draws from words alone
 
 
 def test_the_modal_of_remix_starts_with_the_words() -> None:
@@ -69,5 +73,14 @@ def test_a_waiting_command_survives_storage() -> None:
         source_blob="c",
         strength=0.3,
         size=(1024, 512),
+        extend=(64, 0, 64, 0),
     )
     assert command_from_bytes(command_to_bytes(command)) == command
+
+
+def test_sides_are_read_from_the_command_line() -> None:
+    assert _sides("left=64, right=32") == (64, 0, 32, 0)
+    assert _sides("bottom=8,top=16") == (0, 16, 0, 8)
+    for wrong in ("", "left", "left=-8", "left=1e3", "middle=8", "left=999999", "left=٣"):
+        with pytest.raises(UsageError):
+            _sides(wrong)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import ConfigurationError
-from bot.settings import load_settings
+from bot.settings import load_settings, secret_of
 
 
 def test_defaults_run_the_embedded_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,3 +48,16 @@ def test_settings_are_frozen() -> None:
     settings = load_settings(env_file=None)
     with pytest.raises(ValueError, match="frozen"):
         settings.log_level = "DEBUG"  # type: ignore[misc]
+
+
+def test_an_api_key_is_read_from_the_environment_or_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / ".env"
+    assert secret_of("IMAGE_KEY_OF_A_TEST", file) is None
+    file.write_text("IMAGE_KEY_OF_A_TEST=from-${HOME}\n")
+    assert secret_of("IMAGE_KEY_OF_A_TEST", file).get_secret_value() == "from-${HOME}"
+    monkeypatch.setenv("IMAGE_KEY_OF_A_TEST", "from-the-environment")
+    found = secret_of("IMAGE_KEY_OF_A_TEST", file)
+    assert found.get_secret_value() == "from-the-environment"
+    assert "from" not in repr(found)

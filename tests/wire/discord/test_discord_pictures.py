@@ -33,3 +33,8 @@ async def test_upscale_and_vary_by_id(town, desk):
     assert desk.last == VaryCommand(origin=desk.last.origin, image_id="abc", strength=0.2)
     await town.ada.slash(town.channel, "vary", picture="abc")
     assert desk.last.strength == "strong"
+
+
+async def test_vary_takes_a_mask(town, desk):
+    await town.ada.slash(town.channel, "vary", picture="abc", prompt="a hat", mask=("mask.png", PNG))
+    assert desk.last == VaryCommand(origin=desk.last.origin, image_id="abc", prompt="a hat", mask=PNG)

@@ -51,6 +51,7 @@ class Workspace:
         self.problems: list[str] = []
         self.faults: dict[str, list[Fault]] = defaultdict(list)
         self.groups: dict[str, list[str]] = {}
+        self.uploaded: list[bytes] = []  # the bodies that were sent to upload addresses, as they came
         self.share_after = 0  # looks at a file before its share shows
         self.looks: Counter[str] = Counter()
         self.uses_left, self.knocks = 5, 0  # of a response URL; attempts at all of them
@@ -206,8 +207,11 @@ class Workspace:
 
     async def _forward(self, request: web.Request) -> web.Response:
         headers = {k: v for k, v in request.headers.items() if k in {"Authorization", "Content-Type"}}
+        body = await request.read()
+        if request.method == "POST":
+            self.uploaded.append(body)
         async with self._session.request(
-            request.method, self.emulator_url + request.path_qs, data=await request.read(), headers=headers
+            request.method, self.emulator_url + request.path_qs, data=body, headers=headers
         ) as answer:
             return web.Response(
                 status=answer.status, body=await answer.read(), content_type=answer.content_type

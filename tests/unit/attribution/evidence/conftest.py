@@ -22,7 +22,9 @@ from attribution.images import decode, encode_png, pixels_digest
 from attribution.keypoints import KeyPoints
 from attribution.ledger import Ledger
 from attribution.licenses import LicenseCatalog
+from attribution.lineage import PARENTS
 from attribution.lookup import Lookup
+from attribution.made_from import MadeFrom
 from attribution.mark_reader import MarkReader
 from attribution.marks import MarkKeys, embed
 from attribution.merkle import leaf_hash
@@ -89,6 +91,7 @@ class House:
     lookup: Lookup
     blobs: dict[str, bytes] = field(default_factory=dict)
     originals: dict[tuple[str, int], np.ndarray] = field(default_factory=dict)
+    given: dict[str, bytes] = field(default_factory=dict)  # sources and masks by the id of the sealed file
     ids: itertools.count = field(default_factory=lambda: itertools.count(1))
 
     async def person(self, name: str = "ada", *, accepts: bool = True) -> str:
@@ -105,12 +108,22 @@ class House:
         number = next(self.ids)
         image_id, job_id = f"{number:016x}", job_id or f"{number:032x}"
         public = {"job_id": job_id}
+        parents = dict(zip(PARENTS, changes.pop("parents", ()), strict=False))
+        asked = {}  # what the request started from
+        for role in ("source", "mask"):
+            if (file := changes.pop(role, None)) is not None:
+                asked[role] = f"{role}-{job_id}"
+                self.given[asked[role]] = file
+                changes.setdefault(f"{role}_sha256", hashlib.sha256(file).hexdigest())
         prompt = str(changes.pop("prompt", 'a "red" apple <on> a blue plate'))
         await self.ledger.append(
             EventKind.PROMPT_SUBMITTED, subject=subject, public=public, private={"prompt": prompt}
         )
         accepted = await self.ledger.append(
-            EventKind.JOB_ACCEPTED, subject=subject, public=public, private={"prompt": prompt, "seed": "7"}
+            EventKind.JOB_ACCEPTED,
+            subject=subject,
+            public=public | parents,
+            private={"prompt": prompt, "seed": "7", **asked},
         )
         height, width = pixels.shape[:2]
         self.originals[job_id, index] = pixels
@@ -227,6 +240,17 @@ def a_house(
         async def original(job_id: str, index: int) -> np.ndarray | None:
             return originals.get((job_id, index))
 
+        given: dict[str, bytes] = {}
+
+        async def source(_job_id: str, blob: str) -> bytes | None:
+            return given.get(blob)
+
+        async def parent(release: Release) -> bytes | None:
+            return await vault.unseal(release.subject, blobs[release.blob])
+
+        async def reference(_source: str) -> bytes | None:
+            return None
+
         room = EvidenceRoom(
             engine,
             ledger=ledger,
@@ -234,6 +258,7 @@ def a_house(
             vault=vault,
             releases=releases,
             get_blob=get_blob,
+            made_from=MadeFrom(releases, source=source, parent=parent, reference=reference),
             now_ms=lambda: START_MS,
         )
         return House(
@@ -248,6 +273,7 @@ def a_house(
             lookup=Lookup(engine, credentials=credentials, vault=vault, reader=MarkReader(MARKS, original)),
             blobs=blobs,
             originals=originals,
+            given=given,
         )
 
     return build
