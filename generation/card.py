@@ -68,6 +68,15 @@ class ModelCard:
         """
         return "" if self.server is not None else weights_digest(self.folder, self.loras)
 
+    def guidance_for(self, negative_prompt: str) -> float:
+        """The guidance of a request that names none.
+
+        Without guidance nothing heeds a negative prompt: the option `negative_guidance` is for requests that
+        have one.
+        """
+        with_words = self.options.get("negative_guidance") if negative_prompt else None
+        return self.default_guidance if with_words is None else float(with_words)
+
     def check(self, request: ImageRequest) -> None:
         """Refuse what this model may not be asked for.
 

@@ -138,7 +138,7 @@ def image_request(command: ImagineCommand, model: ModelCard) -> ImageRequest:
         seed=command.seed or 0,
         count=command.count,
         num_inference_steps=1 if command.upscale else model.default_steps,
-        guidance_scale=1.0 if command.upscale else model.default_guidance,
+        guidance_scale=1.0 if command.upscale else model.guidance_for(command.negative_prompt),
         strength=command.strength,
         source_blob=command.source_blob,
         mask_blob=command.mask_blob,

@@ -63,6 +63,13 @@ def test_a_card_is_read(folder: Path, card_text: str) -> None:
     assert card.enabled
 
 
+def test_a_negative_prompt_may_have_a_guidance_of_its_own(folder: Path, card_text: str) -> None:
+    (plain,) = load(folder, card_text)
+    assert plain.guidance_for("hat") == plain.guidance_for("") == 7.5
+    (other,) = load(folder, card_text + "options = { negative_guidance = 3 }\n")
+    assert (other.guidance_for("hat"), other.guidance_for("")) == (3.0, 7.5)
+
+
 def test_an_operators_file_holds_many_models(folder: Path, card_text: str) -> None:
     tables = [card_text.replace('id = "big"', f'id = "{name}"') for name in ("one", "two")]
     (folder / "models.toml").write_text("\n".join(f"[[model]]\n{table}" for table in tables))
