@@ -11,6 +11,7 @@ from attribution.standalone.verify import read_container
 from attribution.vault import Vault
 from attribution.verify import verify_bundle
 from bot.errors import UsageError
+from bot.usecases import ranking
 from generation.blobs import BlobStore
 from generation.catalog import Catalog
 from generation.engine import Engine
@@ -167,11 +168,13 @@ async def redraw(engine: Engine, recorded: Recorded, *, given: Given) -> Redrawn
     """
     images = await engine.generate(recorded.request, source=given.source, mask=given.mask)
     image = next(one for one in images if one.index == recorded.index)
+    # How well a picture fits its words is noted after it is drawn, and no part of drawing it again.
+    stated = {name: fact for name, fact in recorded.profile.items() if name != ranking.KEY}
     return Redrawn(
         image_id=recorded.image_id,
         recorded_sha256=recorded.pixels_sha256,
         drawn_sha256=str(image.profile["pixels_sha256"]),
-        differences=tuple(differences(recorded.profile, image.profile)),
+        differences=tuple(differences(stated, image.profile)),
     )
 
 

@@ -106,6 +106,7 @@ async def test_what_was_made_from_a_picture_is_replayed_while_that_is_kept(house
     finally:
         await engine.close()
     assert result.same
+    assert result.differences == ()
     assert result.drawn_sha256 == made.pixels_sha256 != first.pixels_sha256
 
     await app.blobs.delete(recorded.request.source_blob)
