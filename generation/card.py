@@ -58,6 +58,7 @@ class ModelCard:
     options: Mapping[str, str | int | float | bool] = field(default_factory=dict)  # the family's own settings
     loras: tuple[Lora, ...] = ()  # in the order in which they are merged
     abilities: frozenset[str] = frozenset({"img2img"})  # of "img2img", "inpaint", besides text-to-image
+    negative_guidance: float | None = None  # of requests with a negative prompt, which nothing else heeds
     server: ImageServer | None = None  # draws in place of weights in `folder`
 
     def digest(self) -> str:
@@ -69,13 +70,10 @@ class ModelCard:
         return "" if self.server is not None else weights_digest(self.folder, self.loras)
 
     def guidance_for(self, negative_prompt: str) -> float:
-        """The guidance of a request that names none.
-
-        Without guidance nothing heeds a negative prompt: the option `negative_guidance` is for requests that
-        have one.
-        """
-        with_words = self.options.get("negative_guidance") if negative_prompt else None
-        return self.default_guidance if with_words is None else float(with_words)
+        """The guidance of a request that names none."""
+        if negative_prompt and self.negative_guidance is not None:
+            return self.negative_guidance
+        return self.default_guidance
 
     def check(self, request: ImageRequest) -> None:
         """Refuse what this model may not be asked for.

@@ -22,6 +22,7 @@ EMBEDDED_CARD = Path(__file__).parent / "sticker" / "embedded" / "card.toml"
 
 _NOT_IN_CARDS = {"folder", "weights_sha256", "aspects", "abilities", "lora", "hub", "server", "about"}
 
+_Guidance = Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
 Edge = Annotated[int, Field(ge=64, le=8192, multiple_of=8)]
 
 
@@ -56,7 +57,8 @@ class _CardEntry(BaseModel):
     max_pixels: Annotated[int, Field(ge=64 * 64, le=8192 * 8192)]
     default_steps: Annotated[int, Field(ge=1, le=1000)]
     max_steps: Annotated[int, Field(ge=1, le=1000)]
-    default_guidance: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
+    default_guidance: _Guidance
+    negative_guidance: _Guidance | None = None  # None: the default
     aspects: dict[
         Annotated[str, Field(pattern=r"^[1-9][0-9]?:[1-9][0-9]?$")],
         Annotated[list[Edge], Field(min_length=2, max_length=2)],

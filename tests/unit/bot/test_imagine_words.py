@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bot.conversation import ImagineCommand, Origin
 from bot.errors import UsageError
 from bot.posts import command_from_bytes, command_to_bytes
-from bot.usecases.request import checked, clean_prompt
+from bot.usecases.request import checked, clean_prompt, image_request
 from generation.catalog import Catalog
 
 
@@ -59,3 +59,14 @@ def test_what_a_person_set_is_told_from_what_was_filled_in(given_values, chosen)
     assert once.seed is not None
     later, _ = checked(command_from_bytes(command_to_bytes(once)), catalog)  # after a moderator's decision
     assert later.chosen == chosen
+
+
+def test_the_embedded_model_is_guided_only_for_a_negative_prompt() -> None:
+    origin = Origin(platform="terminal", workspace_id="terminal", user_id="ada", event_id="e")
+
+    def guidance(negative_prompt: str) -> float:
+        command = ImagineCommand(origin=origin, prompt="a red apple", negative_prompt=negative_prompt)
+        return image_request(*checked(command, Catalog.load([]))).guidance_scale
+
+    assert guidance("") == 1.0
+    assert guidance("leaf") > 1.0

@@ -66,7 +66,7 @@ def test_a_card_is_read(folder: Path, card_text: str) -> None:
 def test_a_negative_prompt_may_have_a_guidance_of_its_own(folder: Path, card_text: str) -> None:
     (plain,) = load(folder, card_text)
     assert plain.guidance_for("hat") == plain.guidance_for("") == 7.5
-    (other,) = load(folder, card_text + "options = { negative_guidance = 3 }\n")
+    (other,) = load(folder, card_text + "negative_guidance = 3\n")
     assert (other.guidance_for("hat"), other.guidance_for("")) == (3.0, 7.5)
 
 
@@ -104,6 +104,7 @@ def test_a_disabled_model_needs_no_files_and_is_not_offered(folder: Path, card_t
         ("max_pixels = 1048576", "max_pixels = 4096", "max_pixels"),
         ("default_steps = 30", "default_steps = 300", "default_steps"),
         ("default_guidance = 7.5", "default_guidance = nan", "default_guidance"),
+        ("default_guidance = 7.5", "default_guidance = 1\nnegative_guidance = 51", "negative_guidance"),
         ("[768, 512]", "[768]", "aspects"),
         ('"3:2" =', '"wide" =', "aspects"),
         ('license_id = "CreativeML-Open-RAIL-M"', 'license_id = "two words"', "license_id"),
